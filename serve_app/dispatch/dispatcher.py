@@ -1,0 +1,303 @@
+"""Many requests, one call: coalescing without a timer, bounded in requests, rows and bytes.
+
+While the edge has room for another call, what waits is sent at once; while it has none, requests gather, and the next
+call carries them together. The load itself sets how many: one when idle, dozens under load. The room is counted per
+live replica, so the backlog stays here, where it can still be ordered, dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.errors import DeadlineExceeded, HeadraceError, ModelUnavailable, Overloaded, ReplicaLost
+from serve_app.batching.latency import LatencyModel
+from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge
+from serve_app.messages import InferenceRequest, InferenceResponse
+
+MAX_ATTEMPTS = 2
+"""Inference has no side effect, so a call lost with its replica is sent once more; a request that kills every process
+it runs in takes two of them down, not all."""
+
+LAST_PRIORITY = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchLimits:
+    """What one dispatcher may hold and send."""
+
+    max_queued_requests: int = 2048
+    max_calls_per_replica: int = 3
+    max_call_requests: int = 256
+    max_call_rows: int = 256
+    max_call_bytes: int = 1_000_000
+
+
+@dataclass(slots=True)
+class DispatchStats:
+    """Totals since the start, and what waits now."""
+
+    calls: int = 0
+    calls_by_reference: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    retried: int = 0
+
+
+class _Pending:
+    __slots__ = ("attempts", "deadline_s", "future", "key", "num_bytes", "request")
+
+    def __init__(
+        self, request: InferenceRequest, future: asyncio.Future[InferenceResponse], now_s: float, number: int
+    ) -> None:
+        self.request = request
+        self.future = future
+        self.num_bytes = request.num_bytes
+        self.deadline_s = math.inf if request.budget_s is None else now_s + request.budget_s
+        self.key = (self.deadline_s, request.priority or LAST_PRIORITY, number)
+        self.attempts = 0
+
+    def __lt__(self, other: _Pending) -> bool:
+        return self.key < other.key
+
+
+class Dispatcher:
+    """The queue and the calls of one edge.
+
+    Args:
+        edge: Carries the calls.
+        model: Name for errors.
+        version: Version for errors.
+        limits: See `DispatchLimits`.
+        where: What this process is to the request (`router`, `preprocessing`), for errors.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        model: str,
+        version: str,
+        limits: DispatchLimits,
+        where: str = "router",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.edge = edge
+        self.limits = limits
+        self.latency = LatencyModel()
+        self.stats = DispatchStats()
+        self._model, self._version, self._where, self._clock = model, version, where, clock
+        self._queue: list[_Pending] = []
+        self._number = 0
+        self._rows_queued = 0
+        self._rows_under_way = 0
+        self._response_bytes_per_row = 0.0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._pump_scheduled = False
+        self._draining = False
+        # Serve ties a call to the request in whose context it is made, and cancels it with that request; a coalesced
+        # call belongs to no single request, so it runs in the context of the start.
+        self._context = contextvars.copy_context()
+
+    @property
+    def num_queued(self) -> int:
+        """Requests that wait for a call."""
+        return len(self._queue)
+
+    @property
+    def rows_ahead(self) -> int:
+        """Rows that a new request has to wait for: queued here or under way."""
+        return self._rows_queued + self._rows_under_way
+
+    def submit(self, request: InferenceRequest) -> asyncio.Future[InferenceResponse]:
+        """Queue a request; cancelling the future drops it.
+
+        Raises:
+            Overloaded: The queue is full.
+            ModelUnavailable: The dispatcher drains.
+        """
+        if self._draining:
+            raise ModelUnavailable(self._model, self._version, "it is shutting down")
+        if len(self._queue) >= self.limits.max_queued_requests:
+            wait_s = self.predicted_wait_s() or 1.0
+            raise Overloaded(self._model, f"{len(self._queue)} requests are waiting", wait_s)
+        loop = asyncio.get_running_loop()
+        pending = _Pending(request, loop.create_future(), self._clock(), self._number)
+        self._number += 1
+        self._push(pending)
+        self._schedule_pump(loop)
+        return pending.future
+
+    def predicted_wait_s(self) -> float | None:
+        """Time until the rows ahead are answered, by what batches have cost so far; None before any answer, seconds."""
+        rows = self.rows_ahead
+        if rows == 0:
+            return 0.0
+        batch_rows = min(rows, self.limits.max_call_rows)
+        batch_s = self.latency.predict_s(batch_rows)
+        if batch_s is None:
+            return None
+        return batch_s * rows / batch_rows / max(1, self.edge.num_replicas())
+
+    async def drain(self) -> None:
+        """Refuse new requests and return when every accepted one has its answer."""
+        self._draining = True
+        while self._queue or self._calls:
+            self._pump()
+            if self._calls:
+                await asyncio.wait(set(self._calls), return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(0.01)
+
+    def _push(self, pending: _Pending) -> None:
+        heapq.heappush(self._queue, pending)
+        self._rows_queued += pending.request.num_rows
+
+    def _pop(self) -> _Pending:
+        pending = heapq.heappop(self._queue)
+        self._rows_queued -= pending.request.num_rows
+        return pending
+
+    def _schedule_pump(self, loop: asyncio.AbstractEventLoop) -> None:
+        # At the end of the loop's turn: requests that were parsed in the same turn travel together.
+        if not self._pump_scheduled and len(self._calls) < self._max_calls():
+            self._pump_scheduled = True
+            loop.call_soon(self._pump)
+
+    def _max_calls(self) -> int:
+        # With no replica up, one call waits in the handle: that is what makes Serve start one from zero.
+        return max(1, self.edge.num_replicas() * self.limits.max_calls_per_replica)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        while self._queue and len(self._calls) < self._max_calls():
+            batch = self._take()
+            if not batch:
+                return
+            task = asyncio.get_running_loop().create_task(self._call(batch), context=self._context)
+            self._calls.add(task)
+            task.add_done_callback(self._call_done)
+
+    def _call_done(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        self._pump()
+
+    def _take(self) -> list[_Pending]:
+        """Take the next call's requests in order; the first that does not fit stays at the front."""
+        now_s = self._clock()
+        batch: list[_Pending] = []
+        rows = size = 0
+        while self._queue and len(batch) < self.limits.max_call_requests:
+            head = self._queue[0]
+            if head.future.done():
+                self._pop()
+                self.stats.cancelled += 1
+                continue
+            if head.deadline_s <= now_s:
+                self._expire(self._pop())
+                continue
+            rows += head.request.num_rows
+            size += head.num_bytes
+            if batch and (rows > self.limits.max_call_rows or size > self.limits.max_call_bytes):
+                break
+            batch.append(self._pop())
+        return batch
+
+    def _expire(self, pending: _Pending) -> None:
+        self.stats.expired += 1
+        budget_s = pending.request.budget_s or 0.0
+        pending.future.set_exception(DeadlineExceeded(self._model, self._where, budget_s, None))
+
+    async def _call(self, batch: list[_Pending]) -> None:
+        """Send one call and give every request its result, whatever happens."""
+        rows = sum(pending.request.num_rows for pending in batch)
+        self._rows_under_way += rows
+        watch = _CallerWatch(batch, asyncio.current_task())
+        try:
+            await self._send(batch, rows)
+        except CallLost as error:
+            self._lost(batch, error)
+        except asyncio.CancelledError:
+            # Only the watch cancels a call, when all its callers are gone; a loop that shuts down does not wait.
+            self.stats.cancelled += len(batch)
+            _fail(batch, ReplicaLost(self._model, "the call was cancelled"))
+        except Exception as error:
+            _fail(batch, ReplicaLost(self._model, f"{type(error).__name__}: {error}"))
+        finally:
+            watch.close()
+            self._rows_under_way -= rows
+
+    async def _send(self, batch: list[_Pending], rows: int) -> None:
+        now_s = self._clock()
+        requests = [
+            pending.request
+            if pending.request.budget_s is None
+            else pending.request._replace(budget_s=pending.deadline_s - now_s)
+            for pending in batch
+        ]
+        size = max(sum(pending.num_bytes for pending in batch), int(rows * self._response_bytes_per_row))
+        by_reference = size > self.limits.max_call_bytes
+        self.stats.calls += 1
+        try:
+            results = await self.edge.call(requests, by_reference)
+        except MessageTooLarge:
+            by_reference = True
+            results = await self.edge.call(requests, by_reference)
+        self.stats.calls_by_reference += by_reference
+        for pending, result in zip(batch, results, strict=True):
+            if isinstance(result, HeadraceError):
+                if not pending.future.done():
+                    pending.future.set_exception(result)
+                continue
+            self._learn(pending.request.num_rows, result)
+            if not pending.future.done():
+                pending.future.set_result(result)
+
+    def _learn(self, num_rows: int, response: InferenceResponse) -> None:
+        if response.batch_rows:
+            self.latency.observe(response.batch_rows, response.compute_s)
+        per_row = response.num_bytes / num_rows
+        self._response_bytes_per_row = max(per_row, 0.9 * self._response_bytes_per_row + 0.1 * per_row)
+
+    def _lost(self, batch: list[_Pending], error: CallLost) -> None:
+        """Send again what may be sent again, at its old place in the queue."""
+        for pending in batch:
+            pending.attempts += 1
+            if pending.future.done():
+                continue
+            if pending.attempts < MAX_ATTEMPTS:
+                self.stats.retried += 1
+                self._push(pending)
+            else:
+                pending.future.set_exception(ReplicaLost(self._model, str(error)))
+
+
+class _CallerWatch:
+    """Cancels a call when every one of its callers is gone."""
+
+    def __init__(self, batch: list[_Pending], call: asyncio.Task[None] | None) -> None:
+        self._futures = [pending.future for pending in batch]
+        self._waiting = len(batch)
+        self._call = call
+        for future in self._futures:
+            future.add_done_callback(self._caller_done)
+
+    def _caller_done(self, future: asyncio.Future[InferenceResponse]) -> None:
+        if future.cancelled():
+            self._waiting -= 1
+            if self._waiting == 0 and self._call is not None:
+                self._call.cancel()
+
+    def close(self) -> None:
+        self._call = None
+
+
+def _fail(batch: list[_Pending], error: HeadraceError) -> None:
+    for pending in batch:
+        if not pending.future.done():
+            pending.future.set_exception(error)

@@ -1,0 +1,79 @@
+"""The ways a call can cross to the next stage, and the one for a stage in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from models.errors import HeadraceError
+from serve_app.messages import InferenceRequest, InferenceResponse, Result, Stage
+
+
+class CallLost(Exception):
+    """The process at the other end died, or cannot be reached; none of the call's requests has an answer."""
+
+
+class MessageTooLarge(Exception):
+    """The call or its answer is over the transport's limit by value; nothing arrived."""
+
+
+class Edge(Protocol):
+    """Carries a call to the next stage."""
+
+    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+        """Answer the requests, one result each, in order.
+
+        Raises:
+            CallLost: The stage died; the call may be sent again.
+            MessageTooLarge: The call must go by reference.
+        """
+        ...
+
+    def num_replicas(self) -> int:
+        """Live replicas at the other end."""
+        ...
+
+
+class LocalEdge:
+    """A stage in this process."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+        return await self._stage.infer_many(requests)
+
+    def num_replicas(self) -> int:
+        return 1
+
+
+async def answer_all(
+    submit: Callable[[InferenceRequest], asyncio.Future[InferenceResponse]], requests: Sequence[InferenceRequest]
+) -> list[Result]:
+    """Submit every request and collect one result for each; a failure is a result.
+
+    If the caller goes away, so do its requests.
+    """
+    waiting: list[asyncio.Future[InferenceResponse] | HeadraceError] = []
+    for request in requests:
+        try:
+            waiting.append(submit(request))
+        except HeadraceError as error:
+            waiting.append(error)
+    try:
+        return [await _result(entry) for entry in waiting]
+    except asyncio.CancelledError:
+        for entry in waiting:
+            if isinstance(entry, asyncio.Future):
+                entry.cancel()
+        raise
+
+
+async def _result(entry: asyncio.Future[InferenceResponse] | HeadraceError) -> Result:
+    if isinstance(entry, HeadraceError):
+        return entry
+    try:
+        return await entry
+    except HeadraceError as error:
+        return error

@@ -1,0 +1,64 @@
+"""A transform in front of the next stage: each request is transformed in a worker thread, then passed on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+
+from models.errors import DeadlineExceeded, HeadraceError, InvalidRequest
+from models.tensor import Array
+from serve_app.messages import InferenceRequest, InferenceResponse, Result
+
+Transform = Callable[[Mapping[str, Array]], dict[str, Array]]
+Submit = Callable[[InferenceRequest], asyncio.Future[InferenceResponse]]
+
+
+class TransformStage:
+    """Turns public inputs into model inputs, request by request, and answers with the next stage's result.
+
+    A request goes on as soon as it is transformed: the next stage works while its neighbours are still decoded here.
+
+    Args:
+        transform: Pure; rows in are rows out.
+        submit: Takes the transformed request to the next stage.
+        executor: Runs the transform, so that the event loop stays free.
+        model: Name for errors.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        transform: Transform,
+        submit: Submit,
+        executor: Executor,
+        model: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transform, self._submit, self._executor = transform, submit, executor
+        self._model, self._clock = model, clock
+
+    async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
+        """See `messages.Stage`."""
+        if len(requests) == 1:
+            return [await self._infer(requests[0])]
+        return list(await asyncio.gather(*map(self._infer, requests)))
+
+    async def _infer(self, request: InferenceRequest) -> Result:
+        started_s = self._clock()
+        loop = asyncio.get_running_loop()
+        try:
+            inputs = await loop.run_in_executor(self._executor, self._transform, request.inputs)
+            spent_s = self._clock() - started_s
+            budget_s = request.budget_s
+            if budget_s is not None:
+                if spent_s >= budget_s:
+                    raise DeadlineExceeded(self._model, "preprocessing", budget_s, None)
+                budget_s -= spent_s
+            response = await self._submit(request._replace(inputs=inputs, budget_s=budget_s))
+        except HeadraceError as error:
+            return error
+        except Exception as error:  # a transform's own fault must not cost the neighbours their answers
+            return InvalidRequest(f"preprocessing failed: {type(error).__name__}: {error}")
+        return response._replace(preprocess_s=response.preprocess_s + spent_s)

@@ -1,0 +1,117 @@
+"""From a model's place in a repository to one that answers: fetch, load, warm up."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from models.backends.loader import load_model
+from models.errors import FileError, LoadError
+from models.manifest import Manifest
+from models.model import Compute, Model
+from models.repository import Repository
+from models.samples import warm_up_inputs
+from models.tensor import Array
+from serve_app.batching.collate import Layout, Rows, split
+
+logger = logging.getLogger(__name__)
+
+Transform = Callable[[Mapping[str, Array]], dict[str, Array]]
+TransformFactory = Callable[[Mapping[str, Path]], Transform]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where a model version's files are, and the manifest that the platform was built with.
+
+    Attributes:
+        root: Repository root.
+        cache_dir: Where remote files are kept on this machine.
+        manifest: The version's manifest.
+        files: Manifest file entry to another URI of the same content.
+        transform: Makes the preprocessing from the version's files; None: the model takes the public inputs.
+    """
+
+    root: str
+    cache_dir: str
+    manifest: Manifest
+    files: Mapping[str, str] = field(default_factory=dict)
+    transform: TransformFactory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that has run its warm-up samples.
+
+    Attributes:
+        load_s: Time from the first byte to the last warm-up run, seconds.
+    """
+
+    model: Model
+    transform: Transform | None
+    layout: Layout
+    load_s: float
+
+
+def layout_of(manifest: Manifest) -> Layout:
+    """How the rows of the model's inputs are laid out."""
+    return Layout(manifest.padded_input, manifest.length_input)
+
+
+def load(source: ModelSource, compute: Compute) -> LoadedModel:
+    """Fetch, load and warm up; blocks.
+
+    Raises:
+        LoadError: What is wrong, and with which file.
+    """
+    started_s = time.monotonic()
+    manifest = with_files(source.manifest, source.files)
+    repository = Repository(source.root, Path(source.cache_dir).expanduser())
+    files = repository.fetch(manifest)
+    transform = source.transform(files) if source.transform is not None else None
+    model = load_model(manifest, files, compute)
+    layout = layout_of(manifest)
+    try:
+        _warm_up(manifest, files, model, transform, layout)
+    except LoadError:
+        raise
+    except Exception as error:
+        where = f"{source.root}/{manifest.name}/{manifest.version}"
+        raise FileError(where, f"a warm-up sample failed: {type(error).__name__}: {error}") from error
+    load_s = time.monotonic() - started_s
+    logger.info("%s version %s is loaded and warm after %.1f s", manifest.name, manifest.version, load_s)
+    return LoadedModel(model, transform, layout, load_s)
+
+
+def with_files(manifest: Manifest, files: Mapping[str, str]) -> Manifest:
+    """Point file entries elsewhere; the content must stay the same, so their hashes do."""
+    unknown = sorted(files.keys() - manifest.files.keys())
+    if unknown:
+        raise FileError(manifest.name, f"settings name files that the manifest does not have: {', '.join(unknown)}")
+    moved = {entry: file.model_copy(update={"uri": files.get(entry, file.uri)}) for entry, file in manifest.files.items()}
+    return manifest.model_copy(update={"files": moved})
+
+
+def _warm_up(
+    manifest: Manifest, files: Mapping[str, Path], model: Model, transform: Transform | None, layout: Layout
+) -> None:
+    """Run every sample as a client's request would run, and once as a full batch's worth of rows."""
+    for sample in warm_up_inputs(manifest, files):
+        inputs = dict(transform(sample)) if transform is not None else dict(sample)
+        num_rows = len(next(iter(inputs.values())))
+        for part in split(inputs, num_rows, layout, manifest.batching.max_rows):
+            _check(manifest, model.infer(part.inputs), part)
+
+
+def _check(manifest: Manifest, outputs: Mapping[str, Array], part: Rows) -> None:
+    for spec in manifest.output_specs:
+        output = outputs[spec.name]
+        if len(output) != part.num_rows:
+            raise ValueError(f"output '{spec.name}' has {len(output)} rows for {part.num_rows} rows of input")
+        if output.dtype.kind == "f" and not np.isfinite(output).all():
+            logger.warning("%s: output '%s' of a warm-up sample is not finite", manifest.name, spec.name)
