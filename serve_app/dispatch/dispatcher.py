@@ -47,6 +47,7 @@ class DispatchStats:
     cancelled: int = 0
     expired: int = 0
     retried: int = 0
+    rejected: int = 0
 
 
 class _Pending:
@@ -124,6 +125,7 @@ class Dispatcher:
         if self._draining:
             raise ModelUnavailable(self._model, self._version, "it is shutting down")
         if len(self._queue) >= self.limits.max_queued_requests:
+            self.stats.rejected += 1
             wait_s = self.predicted_wait_s() or 1.0
             raise Overloaded(self._model, f"{len(self._queue)} requests are waiting", wait_s)
         loop = asyncio.get_running_loop()

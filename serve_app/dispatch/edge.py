@@ -36,13 +36,16 @@ class Edge(Protocol):
 
 
 class LocalEdge:
-    """A stage in this process."""
+    """A stage in this process; `stage` is set once it has loaded, `failure` says why there is none."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, stage: Stage | None, failure: HeadraceError | None = None) -> None:
+        self.stage = stage
+        self.failure = failure
 
     async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
-        return await self._stage.infer_many(requests)
+        if self.stage is None:
+            return [self.failure or HeadraceError("the stage has not been started")] * len(requests)
+        return await self.stage.infer_many(requests)
 
     def num_replicas(self) -> int:
         return 1

@@ -31,7 +31,7 @@ class ServeEdge:
             method_name="infer_many", request_serialization="pickle", response_serialization="pickle"
         )
         self._by_reference = handle.options(method_name="infer_many", _by_reference=True)
-        self._router = handle._init_router()
+        self._handle = handle
 
     async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
         handle = self._by_reference if by_reference else self._by_value
@@ -52,6 +52,13 @@ class ServeEdge:
         return results
 
     def num_replicas(self) -> int:
-        # Serve offers no public count of what a handle can reach; this is the set that its own router chooses from.
-        router = self._router._asyncio_router.request_router  # type: ignore[attr-defined]
-        return len(router.curr_replicas) if router is not None else 0
+        return live_replicas(self._handle)
+
+
+def live_replicas(handle: DeploymentHandle[Any]) -> int:
+    """Replicas that a handle can reach now.
+
+    Serve offers no public count; this is the set that the handle's own router chooses from.
+    """
+    router = handle._init_router()._asyncio_router.request_router  # type: ignore[attr-defined]
+    return len(router.curr_replicas) if router is not None else 0

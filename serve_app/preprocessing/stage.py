@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from models.errors import DeadlineExceeded, HeadraceError, InvalidRequest
-from models.tensor import Array
+from models.source import Transform
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
-Transform = Callable[[Mapping[str, Array]], dict[str, Array]]
 Submit = Callable[[InferenceRequest], asyncio.Future[InferenceResponse]]
 
 
@@ -62,3 +61,8 @@ class TransformStage:
         except Exception as error:  # a transform's own fault must not cost the neighbours their answers
             return InvalidRequest(f"preprocessing failed: {type(error).__name__}: {error}")
         return response._replace(preprocess_s=response.preprocess_s + spent_s)
+
+
+def in_front(transform: Transform, submit: Submit, model: str) -> TransformStage:
+    """Put a transform before the next stage in the same process, with one worker thread of its own."""
+    return TransformStage(transform, submit, ThreadPoolExecutor(1, thread_name_prefix="transform"), model)

@@ -11,13 +11,14 @@ from typing import Literal
 
 from models.errors import HeadraceError, ModelUnavailable
 from models.model import Compute
+from models.source import ModelSource, Transform
 from models.tensor import Array
 from serve_app.batching.batcher import Batcher, BatchObserver
 from serve_app.batching.latency import LatencyModel
 from serve_app.batching.window import BatchLimits
 from serve_app.dispatch.edge import answer_all
 from serve_app.messages import InferenceRequest, InferenceResponse, Result, Stage
-from serve_app.replica.lifecycle import LoadedModel, ModelSource, Transform, load
+from serve_app.replica.lifecycle import LoadedModel, load
 
 State = Literal["LOADING", "READY", "UNAVAILABLE", "DRAINING"]
 
@@ -130,8 +131,9 @@ class ModelHost:
     async def _run(self, inputs: dict[str, Array]) -> dict[str, Array]:
         assert self._loaded is not None  # the batcher exists only after loading
         model = self._loaded.model
-        num_rows = len(next(iter(inputs.values())))
-        predicted_s = self.latency.predict_s(num_rows)
+        padded = self._loaded.layout.padded_input
+        num_elements = inputs[padded].size if padded else len(next(iter(inputs.values())))
+        predicted_s = self.latency.predict_s(num_elements)
         if predicted_s is not None and predicted_s < INLINE_S:
             return model.infer(inputs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, model.infer, inputs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,34 +14,12 @@ from models.backends.loader import load_model
 from models.errors import FileError, LoadError
 from models.manifest import Manifest
 from models.model import Compute, Model
-from models.repository import Repository
 from models.samples import warm_up_inputs
+from models.source import ModelSource, Transform
 from models.tensor import Array
 from serve_app.batching.collate import Layout, Rows, split
 
 logger = logging.getLogger(__name__)
-
-Transform = Callable[[Mapping[str, Array]], dict[str, Array]]
-TransformFactory = Callable[[Mapping[str, Path]], Transform]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSource:
-    """Where a model version's files are, and the manifest that the platform was built with.
-
-    Attributes:
-        root: Repository root.
-        cache_dir: Where remote files are kept on this machine.
-        manifest: The version's manifest.
-        files: Manifest file entry to another URI of the same content.
-        transform: Makes the preprocessing from the version's files; None: the model takes the public inputs.
-    """
-
-    root: str
-    cache_dir: str
-    manifest: Manifest
-    files: Mapping[str, str] = field(default_factory=dict)
-    transform: TransformFactory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +48,8 @@ def load(source: ModelSource, compute: Compute) -> LoadedModel:
         LoadError: What is wrong, and with which file.
     """
     started_s = time.monotonic()
-    manifest = with_files(source.manifest, source.files)
-    repository = Repository(source.root, Path(source.cache_dir).expanduser())
-    files = repository.fetch(manifest)
+    manifest = source.manifest
+    files = source.fetch()
     transform = source.transform(files) if source.transform is not None else None
     model = load_model(manifest, files, compute)
     layout = layout_of(manifest)
@@ -86,15 +63,6 @@ def load(source: ModelSource, compute: Compute) -> LoadedModel:
     load_s = time.monotonic() - started_s
     logger.info("%s version %s is loaded and warm after %.1f s", manifest.name, manifest.version, load_s)
     return LoadedModel(model, transform, layout, load_s)
-
-
-def with_files(manifest: Manifest, files: Mapping[str, str]) -> Manifest:
-    """Point file entries elsewhere; the content must stay the same, so their hashes do."""
-    unknown = sorted(files.keys() - manifest.files.keys())
-    if unknown:
-        raise FileError(manifest.name, f"settings name files that the manifest does not have: {', '.join(unknown)}")
-    moved = {entry: file.model_copy(update={"uri": files.get(entry, file.uri)}) for entry, file in manifest.files.items()}
-    return manifest.model_copy(update={"files": moved})
 
 
 def _warm_up(

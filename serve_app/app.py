@@ -1,0 +1,197 @@
+"""The composition root: from settings to one graph of deployments. Nothing else binds deployments.
+
+    Router (HTTP ingress, handles) -> [Preprocessor, one for each kind] -> ModelReplica, one for each version and pool
+    TelemetryHub: adds up the metrics of all of them
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from models.manifest import Manifest
+from models.source import ModelSource
+from serve_app.dispatch.dispatcher import DispatchLimits
+from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
+from serve_app.preprocessing.stage import in_front
+from serve_app.replica.deployment import ModelReplica
+from serve_app.router.deployment import Router
+from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
+from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
+from serve_app.settings import Limits, Pool, Settings, resolve_arguments
+from serve_app.telemetry_hub import TelemetryHub
+
+# Freed activations stay with the process. Read by the C library when a process starts, so it must be its environment.
+ALLOCATOR_ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "10000000000",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
+# Serve's access log alone is a tenth of the router's CPU under load.
+LOGGING = {"enable_access_log": False, "log_level": "INFO"}
+
+# Calls beside inference that a replica must take while it is full: status and telemetry of every router, health.
+SPARE_CALLS = 16
+
+GRACEFUL_SHUTDOWN_S = 30.0
+
+
+def build_app(args: Mapping[str, Any]) -> serve.Application:
+    """Build the platform's graph; Serve calls it with the `args` of the config file.
+
+    Args:
+        args: The settings inline (see `settings.Settings`), or `settings_file` alone.
+
+    Raises:
+        SettingsError: The settings cannot be used.
+    """
+    settings = resolve_arguments(args, "args of build_app", os.environ)
+    return _Graph(settings).build()
+
+
+class _Graph:
+    """The deployments while they are being bound."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names: list[str] = []
+        self._models: dict[str, Any] = {}
+        self._targets: dict[str, dict[str, PreprocessingTarget]] = {}
+
+    def build(self) -> serve.Application:
+        settings = self._settings
+        selected = select_models(settings)
+        for model in selected:
+            for source in model.sources.values():
+                self._bind_pools(model, source)
+        preprocessors = {kind: self._bind_preprocessor(kind) for kind in self._targets}
+        plans = [self._plan(model, preprocessors) for model in selected]
+        hub = serve.deployment(TelemetryHub).options(
+            name="TelemetryHub", num_replicas=1, ray_actor_options={"num_cpus": 0.05}, logging_config=LOGGING
+        )
+        router = serve.deployment(serve.ingress()(Router)).options(
+            name="Router",
+            num_replicas=settings.router.num_replicas,
+            ray_actor_options={"num_cpus": settings.router.num_cpus},
+            # Admission is the router's own: Serve's rejections are plain text that OIP clients cannot read.
+            max_ongoing_requests=100_000,
+            graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+            logging_config=LOGGING,
+        )
+        return router.bind(plans, settings.router, hub.bind(["Router", *self._names]))
+
+    def _bind_pools(self, model: Selected, source: ModelSource) -> None:
+        if model.options.placement == "router":
+            return
+        placement = preprocessing_placement(model.options, source.manifest)
+        for pool in self._started_pools(model):
+            name = deployment_name(source.manifest, pool)
+            front = partial(in_front, model=model.name) if placement == "replica" else None
+            callers = self._settings.preprocessors if placement == "own" else self._settings.router
+            deployment = serve.deployment(ModelReplica).options(
+                name=name,
+                ray_actor_options=actor_options(pool),
+                max_ongoing_requests=2 * callers.num_replicas * model.options.limits.max_calls_per_replica + SPARE_CALLS,
+                graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+                logging_config=LOGGING,
+                **replica_options(pool),
+            )
+            self._models[name] = deployment.bind(source, pool, front)
+            self._names.append(name)
+            if placement == "own" and source.manifest.preprocessing is not None:
+                targets = self._targets.setdefault(source.manifest.preprocessing.kind, {})
+                limits = dispatch_limits(model.options.limits, source.manifest)
+                targets[name] = PreprocessingTarget(source, self._models[name], limits)
+
+    def _bind_preprocessor(self, kind: str) -> Any:
+        options = self._settings.preprocessors
+        name = f"Preprocessor-{kind}"
+        self._names.append(name)
+        deployment = serve.deployment(Preprocessor).options(
+            name=name,
+            num_replicas=options.num_replicas,
+            ray_actor_options={"num_cpus": options.num_cpus},
+            max_ongoing_requests=1_000,
+            graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+            logging_config=LOGGING,
+        )
+        return deployment.bind(self._targets[kind], max(1, int(options.num_cpus)))
+
+    def _plan(self, model: Selected, preprocessors: Mapping[str, Any]) -> ModelPlan:
+        broken = dict(model.broken)
+        versions: dict[str, VersionPlan] = {}
+        served = tuple(model.sources)
+        for version, source in model.sources.items():
+            pools = tuple(self._pool_plan(model, source, pool, preprocessors) for pool in self._started_pools(model))
+            if not pools:
+                broken[version] = "its only pools are for GPUs and the cluster has none; add one, or set start: always"
+                continue
+            limits = dispatch_limits(model.options.limits, source.manifest)
+            versions[version] = VersionPlan(
+                describe_served(source, served), source, pools, limits, model.options.limits.max_rows_per_request
+            )
+        return ModelPlan(model.name, versions, model.labels, model.default, broken)
+
+    def _pool_plan(
+        self, model: Selected, source: ModelSource, pool: Pool, preprocessors: Mapping[str, Any]
+    ) -> RemotePool | LocalPool:
+        placement = preprocessing_placement(model.options, source.manifest)
+        front = partial(in_front, model=model.name) if placement == "router" else None
+        if model.options.placement == "router":
+            return LocalPool(pool, front)
+        name = deployment_name(source.manifest, pool)
+        handle: DeploymentHandle[Any] = self._models[name]
+        preprocessing = source.manifest.preprocessing
+        entry = preprocessors[preprocessing.kind] if placement == "own" and preprocessing is not None else handle
+        return RemotePool(pool, entry, handle, name, front)
+
+    def _started_pools(self, model: Selected) -> list[Pool]:
+        return [
+            pool
+            for pool in model.options.pools
+            if pool.device == "cpu" or pool.start == "always" or _cluster_has_gpu()
+        ]
+
+
+def deployment_name(manifest: Manifest, pool: Pool) -> str:
+    """Name of the deployment of one model version on one pool."""
+    return f"{manifest.name}-v{manifest.version}-{pool.name}"
+
+
+def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
+    """What an edge to a version may hold and send: a call carries at most one full batch's rows."""
+    return DispatchLimits(
+        max_queued_requests=limits.max_queued_requests,
+        max_calls_per_replica=limits.max_calls_per_replica,
+        max_call_requests=limits.max_call_requests,
+        max_call_rows=manifest.batching.max_rows,
+        max_call_bytes=limits.max_call_bytes,
+    )
+
+
+def actor_options(pool: Pool) -> dict[str, Any]:
+    """What each replica of a pool asks of Ray."""
+    options: dict[str, Any] = {"num_cpus": pool.num_cpus, "num_gpus": pool.num_gpus, "resources": dict(pool.resources)}
+    if pool.memory_bytes is not None:
+        options["memory"] = pool.memory_bytes
+    if pool.device == "cpu" and pool.allocator == "tuned":
+        options["runtime_env"] = {"env_vars": ALLOCATOR_ENVIRONMENT}
+    return options
+
+
+def replica_options(pool: Pool) -> dict[str, Any]:
+    """How many replicas a pool has."""
+    if pool.autoscaling is None:
+        return {"num_replicas": pool.num_replicas}
+    return {"autoscaling_config": pool.autoscaling.model_dump()}
+
+
+def _cluster_has_gpu() -> bool:
+    return ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0

@@ -1,0 +1,77 @@
+"""The Serve shell around preprocessing that has its own processes: one deployment for each kind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+
+from models.errors import HeadraceError, LoadError, ModelUnavailable
+from models.source import ModelSource
+from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.serve_edge import ServeEdge
+from serve_app.messages import InferenceRequest, Result
+from serve_app.preprocessing.stage import TransformStage
+from serve_app.telemetry import Snapshot, Telemetry
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessingTarget:
+    """One model pool whose requests pass through here.
+
+    Attributes:
+        source: The model version.
+        model: Handle of the model's deployment.
+        limits: Of the edge to it.
+    """
+
+    source: ModelSource
+    model: DeploymentHandle[Any]
+    limits: DispatchLimits
+
+
+class Preprocessor:
+    """Transforms requests and passes them to their models itself, so that large tensors cross once.
+
+    Args:
+        targets: Target name, as the router sends it, to where it goes.
+        num_threads: Requests that are transformed at once.
+    """
+
+    async def __init__(self, targets: Mapping[str, PreprocessingTarget], num_threads: int) -> None:
+        self._telemetry = Telemetry()
+        self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="transform")
+        self._stages: dict[str, TransformStage] = {}
+        self._failures: dict[str, HeadraceError] = {}
+        loop = asyncio.get_running_loop()
+        for name, target in targets.items():
+            manifest = target.source.manifest
+            try:
+                transform = await loop.run_in_executor(self._executor, target.source.load_transform)
+            except LoadError as error:
+                self._failures[name] = ModelUnavailable(manifest.name, manifest.version, str(error))
+                continue
+            edge = ServeEdge(target.model, name)
+            dispatcher = Dispatcher(edge, manifest.name, manifest.version, target.limits, where="preprocessing")
+            self._stages[name] = TransformStage(transform, dispatcher.submit, self._executor, manifest.name)
+
+    async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
+        """See `messages.Stage`."""
+        stage = self._stages.get(target)
+        if stage is None:
+            return [self._failures[target]] * len(requests)
+        return await stage.infer_many(requests)
+
+    def telemetry(self) -> tuple[str, Snapshot]:
+        """This replica's id and the state of its metrics."""
+        return serve.get_replica_context().replica_id.unique_id, self._telemetry.snapshot()

@@ -1,0 +1,111 @@
+"""The Serve shell around a model host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import torch
+from ray import serve
+
+from models.errors import LoadError
+from models.model import Compute
+from models.source import ModelSource
+from serve_app.batching.batcher import BatcherStats
+from serve_app.messages import InferenceRequest, Result
+from serve_app.replica.host import InFront, ModelHost, ModelStatus
+from serve_app.settings import Pool
+from serve_app.telemetry import Reading, Snapshot, Telemetry
+
+
+def resolve_compute(source: ModelSource, pool: Pool, device: str) -> Compute:
+    """Join what the pool gives with what the manifest allows."""
+    spec = source.manifest.compute
+    return Compute(
+        device=device,
+        precision=pool.precision or spec.precisions[0],
+        num_threads=pool.threads,
+        channels_last=spec.channels_last,
+        compile=pool.compile,
+    )
+
+
+def assigned_device(pool: Pool) -> str:
+    """The torch device that Ray gave this process.
+
+    Raises:
+        LoadError: The pool wants a GPU, and there is none to use; says what is missing.
+    """
+    if pool.device == "cpu":
+        return "cpu"
+    if not torch.cuda.is_available():
+        given = ray.get_gpu_ids()  # type: ignore[no-untyped-call]
+        raise LoadError(f"pool '{pool.name}'", f"torch finds no GPU (Ray assigned {given or 'none'}): install its CUDA build")
+    return "cuda:0"
+
+
+def batcher_readings(host: ModelHost) -> Iterator[Reading]:
+    """What a host's batcher counts, as metrics."""
+    if host.batcher is None:
+        return
+    stats: BatcherStats = host.batcher.stats()
+    labels = {"model": host.manifest.name, "version": host.manifest.version}
+    totals = {
+        "cancelled": ("Requests whose caller left before they ran, in the replica.", stats.cancelled),
+        "expired": ("Requests dropped because their deadline could not be met, in the replica.", stats.expired),
+        "failed": ("Requests on which the model raised.", stats.failed),
+    }
+    for name, (documentation, value) in totals.items():
+        yield Reading(f"headrace_replica_{name}_requests", documentation, True, labels, value)
+    yield Reading("headrace_padded_elements", "Elements computed, padding included.", True, labels, stats.padded_elements)
+    yield Reading("headrace_elements", "Elements of requests.", True, labels, stats.elements)
+    yield Reading("headrace_replica_queued_rows", "Rows that wait for a batch.", False, labels, stats.queued_rows)
+
+
+class ModelReplica:
+    """One model version on one pool's hardware.
+
+    Args:
+        source: Where the model comes from.
+        pool: The pool's settings.
+        in_front: Puts preprocessing before the model in this process; None: it is done elsewhere, or there is none.
+    """
+
+    async def __init__(self, source: ModelSource, pool: Pool, in_front: InFront | None) -> None:
+        self._telemetry = Telemetry()
+        self._name, self._version = source.manifest.name, source.manifest.version
+        self._failure: ModelStatus | None = None
+        try:
+            device = assigned_device(pool)
+        except LoadError as error:
+            device, self._failure = "cpu", ModelStatus("UNAVAILABLE", str(error))
+        self._host = ModelHost(source, resolve_compute(source, pool, device), self._observe_batch, in_front)
+        if self._failure is None:
+            await self._host.start()
+        self._telemetry.add_source(lambda: batcher_readings(self._host))
+        status = self.status()
+        self._telemetry.set_loaded(self._name, self._version, status.state == "READY", status.load_s)
+
+    async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
+        """See `messages.Stage`; a model replica has one target."""
+        return await self._host.infer_many(requests)
+
+    def status(self) -> ModelStatus:
+        """Whether it can answer, and if not, why."""
+        return self._failure or self._host.status
+
+    def telemetry(self) -> tuple[str, Snapshot]:
+        """This replica's id and the state of its metrics."""
+        return serve.get_replica_context().replica_id.unique_id, self._telemetry.snapshot()
+
+    def check_health(self) -> None:
+        """Fail when the batcher is dead, so that Serve replaces the process."""
+        if self._host.batcher is not None and not self._host.batcher.healthy:
+            raise RuntimeError(f"the batcher of {self._name} version {self._version} stopped")
+
+    def _observe_batch(self, num_rows: int, queue_s: float, compute_s: float) -> None:
+        self._telemetry.observe_batch(self._name, self._version, num_rows, compute_s)
+
+    async def __del__(self) -> Any:
+        await self._host.drain()

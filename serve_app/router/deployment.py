@@ -1,0 +1,187 @@
+"""The router deployment: owns the ASGI app, builds the edges, watches the pools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+
+from models.errors import LoadError, ModelUnavailable
+from models.source import ModelSource
+from models.tensor import Array
+from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.edge import LocalEdge
+from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
+from serve_app.ingress.http import HttpIngress, HttpLimits
+from serve_app.messages import InferenceResponse
+from serve_app.replica.deployment import batcher_readings, resolve_compute
+from serve_app.replica.host import InFront, ModelHost
+from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
+from serve_app.router.pools import PoolRoute
+from serve_app.router.service import InferenceService
+from serve_app.settings import Pool
+from serve_app.settings import Router as RouterSettings
+from serve_app.telemetry import Reading, Snapshot, Telemetry
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle
+
+logger = logging.getLogger(__name__)
+
+WATCH_STARTING_S = 0.25
+WATCH_READY_S = 5.0
+STATUS_TIMEOUT_S = 10.0
+
+
+class Router:
+    """Ingress and dispatch of the whole platform.
+
+    Args:
+        plans: Every model.
+        settings: The router's options.
+        hub: Handle of the deployment that adds up metrics.
+    """
+
+    async def __init__(
+        self, plans: Sequence[ModelPlan], settings: RouterSettings, hub: DeploymentHandle[Any]
+    ) -> None:
+        self._settings = settings
+        self._telemetry = Telemetry()
+        self._hub = hub
+        self._tasks: list[asyncio.Task[None]] = []
+        self._pools: dict[tuple[str, str], list[PoolRoute]] = {}
+        for plan in plans:
+            for version in plan.versions.values():
+                routes = [self._route(version, pool) for pool in version.pools]
+                self._pools[plan.name, version.served.version] = routes
+        by_name = {plan.name: plan for plan in plans}
+        self._service = InferenceService(
+            by_name, self._pools, self._telemetry, self._collect_metrics, settings.default_budget_s
+        )
+        self._telemetry.add_source(self._readings)
+
+    async def __serve_build_asgi_app__(self) -> HttpIngress:
+        """Serve asks for the ASGI app here, after the constructor."""
+        return HttpIngress(self._service, HttpLimits(max_body_bytes=self._settings.max_body_bytes))
+
+    async def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        version: str | None = None,
+        outputs: Sequence[str] | None = None,
+        priority: int = 0,
+        budget_s: float | None = None,
+    ) -> tuple[str, InferenceResponse]:
+        """Answer a request from a handle; see `InferenceService.infer_arrays`."""
+        return await self._service.infer_arrays(model, inputs, version, outputs, priority, budget_s)
+
+    def models(self) -> list[dict[str, Any]]:
+        """Name, versions, tensors and state of every model, for a client on a handle."""
+        return self._service.describe()
+
+    def telemetry(self) -> tuple[str, Snapshot]:
+        """This replica's id and the state of its metrics."""
+        return serve.get_replica_context().replica_id.unique_id, self._telemetry.snapshot()
+
+    async def _collect_metrics(self) -> tuple[bytes, str]:
+        text, content_type = await self._hub.collect.remote()
+        return text, content_type
+
+    def _route(self, version: VersionPlan, plan: RemotePool | LocalPool) -> PoolRoute:
+        source = version.source
+        names = source.manifest.name, source.manifest.version
+        needs = needs_of(plan.pool)
+        if isinstance(plan, LocalPool):
+            host = ModelHost(
+                source,
+                resolve_compute(source, plan.pool, "cpu"),
+                lambda rows, _queue_s, compute_s: self._telemetry.observe_batch(*names, rows, compute_s),
+                plan.in_front,
+            )
+            self._telemetry.add_source(lambda: batcher_readings(host))
+            route = PoolRoute(plan.pool.name, Dispatcher(LocalEdge(host), *names, version.limits), lambda: 1, needs)
+            self._watch(self._start_local(route, host))
+            return route
+        dispatcher = Dispatcher(ServeEdge(plan.entry, plan.target), *names, version.limits)
+        entry = LocalEdge(None, ModelUnavailable(*names, "its preprocessing is being loaded"))
+        if plan.in_router is not None:
+            self._watch(_load_in_front(source, plan.in_router, dispatcher, entry))
+            dispatcher = Dispatcher(entry, *names, version.limits)
+        scales_to_zero = plan.pool.autoscaling is not None and plan.pool.autoscaling.min_replicas == 0
+        route = PoolRoute(
+            plan.pool.name,
+            dispatcher,
+            lambda: min(live_replicas(plan.entry), live_replicas(plan.model)),
+            needs,
+            scales_to_zero,
+        )
+        self._watch(_watch_remote(route, plan.model))
+        return route
+
+    def _watch(self, coroutine: Any) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(coroutine))
+
+    async def _start_local(self, route: PoolRoute, host: ModelHost) -> None:
+        await host.start()
+        route.update(host.status)
+        self._telemetry.set_loaded(*_names(host), host.status.state == "READY", host.status.load_s)
+
+    def _readings(self) -> Iterator[Reading]:
+        for (model, version), pools in self._pools.items():
+            for pool in pools:
+                labels = {"model": model, "version": version, "pool": pool.name}
+                stats = pool.dispatcher.stats
+                totals = {
+                    "dispatch_calls": ("Calls from the router to the pool.", stats.calls),
+                    "dispatch_calls_by_reference": ("Of them, through shared memory.", stats.calls_by_reference),
+                    "cancelled_requests": ("Requests whose caller left, in the router.", stats.cancelled),
+                    "expired_requests": ("Requests whose deadline passed, in the router.", stats.expired),
+                    "retried_requests": ("Requests sent again after their replica was lost.", stats.retried),
+                    "rejected_requests": ("Requests refused because the queue was full.", stats.rejected),
+                }
+                for name, (documentation, value) in totals.items():
+                    yield Reading(f"headrace_{name}", documentation, True, labels, value)
+                queued = pool.dispatcher.num_queued
+                yield Reading("headrace_queued_requests", "Requests that wait in the router.", False, labels, queued)
+
+
+async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any]) -> None:
+    """Ask a replica how it is: often while it starts, seldom when it answers."""
+    while True:
+        pause_s = WATCH_STARTING_S
+        if route.num_replicas() > 0:
+            try:
+                route.update(await asyncio.wait_for(_ask(handle), STATUS_TIMEOUT_S))
+                pause_s = WATCH_READY_S
+            except Exception as error:  # a replica that dies while it is asked is no news to the watch
+                logger.info("status of %s: %s", handle.deployment_name, type(error).__name__)
+        await asyncio.sleep(pause_s)
+
+
+async def _load_in_front(source: ModelSource, in_front: InFront, dispatcher: Dispatcher, entry: LocalEdge) -> None:
+    """Load the preprocessing that runs in this process, and open its edge."""
+    names = source.manifest.name, source.manifest.version
+    try:
+        transform = await asyncio.get_running_loop().run_in_executor(None, source.load_transform)
+    except LoadError as error:
+        entry.failure = ModelUnavailable(*names, str(error))
+        return
+    entry.stage = in_front(transform, dispatcher.submit)
+
+
+async def _ask(handle: DeploymentHandle[Any]) -> Any:
+    return await handle.status.remote()
+
+
+def _names(host: ModelHost) -> tuple[str, str]:
+    return host.manifest.name, host.manifest.version
+
+
+def needs_of(pool: Pool) -> str:
+    """What each replica of a pool asks of Ray, in words."""
+    needs = {"CPU": pool.num_cpus, "GPU": pool.num_gpus, **pool.resources}
+    return " and ".join(f"{amount:g} {resource}" for resource, amount in needs.items() if amount) or "no resources"
