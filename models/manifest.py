@@ -149,8 +149,8 @@ class Manifest(Strict):
     inputs: tuple[Tensor, ...] = Field(min_length=1)
     outputs: tuple[Tensor, ...] = Field(min_length=1)
     preprocessing: Preprocessing | None = None
-    batching: Batching = Batching()  # type: ignore[call-arg]
-    compute: ComputeSpec = ComputeSpec()  # type: ignore[call-arg]
+    batching: Batching = Batching()
+    compute: ComputeSpec = ComputeSpec()
     warm_up: tuple[Sample, ...] = ()
     metadata: Metadata = Metadata()
 
