@@ -16,7 +16,7 @@ from models.tensor import Array, TensorSpec
 from serve_app.ingress.binary_tensor import array_from_bytes, bytes_from_array
 from serve_app.ingress.classification import classify
 from serve_app.ingress.dataplane import ServedModel
-from serve_app.ingress.json_tensor import array_from_json
+from serve_app.ingress.json_tensor import array_from_json, files_from_base64
 from serve_app.ingress.parameters import (
     RequestedOutput,
     ResponsePlan,
@@ -190,6 +190,8 @@ def _decode_inputs(model: ServedModel, entries: object, body: bytes, start: int)
         size = _binary_data_size(name, entry)
         if size is None:
             array = array_from_json(spec, shape, entry.get("data"))
+            if name in model.encoded_inputs:
+                array = files_from_base64(spec, array)
         else:
             if start + size > len(body):
                 left = len(body) - start

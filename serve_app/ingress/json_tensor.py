@@ -6,6 +6,8 @@ become infinite, an integer out of range) and takes half of numpy's time for lon
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import struct
 from collections.abc import Sequence
@@ -66,6 +68,25 @@ def array_from_json(spec: TensorSpec, shape: tuple[int, ...], data: object) -> A
     except (struct.error, OverflowError) as error:
         raise _wrong_element(spec, shape, elements) from error
     return np.frombuffer(packed, spec.dtype).reshape(shape)
+
+
+def files_from_base64(spec: TensorSpec, array: Array) -> Array:
+    """Turn strings of base64, or `data:` URLs of it, into the files they stand for: JSON cannot carry those.
+
+    Raises:
+        InvalidTensor: An element is not base64, or an empty file.
+    """
+    files = []
+    for index, element in enumerate(array.ravel()):
+        text = element.partition(b",")[2] if element.startswith(b"data:") else element
+        try:
+            files.append(base64.b64decode(b"".join(text.split()), validate=True))
+        except binascii.Error as error:
+            reason = f"data[{index}] must be a file in base64, or a data: URL of it ({error})"
+            raise InvalidTensor(spec.name, reason) from error
+        if not files[-1]:
+            raise InvalidTensor(spec.name, f"data[{index}] is an empty file")
+    return bytes_array(files, array.shape)
 
 
 def infer_shape(data: object) -> tuple[int, ...]:

@@ -8,19 +8,17 @@ dimension less than the input declares is one row; the prediction then comes wit
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
 from models.errors import InvalidRequest, InvalidTensor
-from models.tensor import Array, TensorSpec, bytes_array
+from models.tensor import Array, TensorSpec
 from serve_app.ingress.classification import best, label_of, readable
 from serve_app.ingress.codec import num_rows, output_array, parse_object
 from serve_app.ingress.dataplane import ServedModel
-from serve_app.ingress.json_tensor import array_from_json, infer_shape
+from serve_app.ingress.json_tensor import array_from_json, files_from_base64, infer_shape
 from serve_app.messages import InferenceResponse
 
 # Classes listed for an output that has labels.
@@ -94,7 +92,7 @@ def decode_predict(model: ServedModel, input_data: object) -> PredictInputs:
         data, full = ([values[name]], (1, *shape)) if one_row[name] else (values[name], shape)
         array = array_from_json(spec, full, data)
         if name in model.encoded_inputs:
-            array = _decoded_files(spec, array)
+            array = files_from_base64(spec, array)
         spec.check(array)
         inputs[name] = array
     if len(set(one_row.values())) != 1:
@@ -142,21 +140,6 @@ def _values_by_name(model: ServedModel, input_data: object) -> dict[str, Any]:
         if name not in input_data:
             raise InvalidRequest(f"'input_data' lacks input '{name}'; the model takes: {names}")
     return input_data
-
-
-def _decoded_files(spec: TensorSpec, array: Array) -> Array:
-    """Base64 text, or a `data:` URL of it, to the bytes it stands for."""
-    files = []
-    for index, element in enumerate(array.ravel()):
-        text = element.partition(b",")[2] if element.startswith(b"data:") else element
-        try:
-            files.append(base64.b64decode(b"".join(text.split()), validate=True))
-        except binascii.Error as error:
-            reason = f"element {index} must be a file in base64, or a data: URL of it ({error})"
-            raise InvalidTensor(spec.name, reason) from error
-        if not files[-1]:
-            raise InvalidTensor(spec.name, f"element {index} is an empty file")
-    return bytes_array(files, array.shape)
 
 
 def _rows(model: ServedModel, spec: TensorSpec, array: Array) -> Any:
