@@ -1,7 +1,7 @@
 """The composition root: from settings to one graph of deployments. Nothing else binds deployments.
 
-    Router (HTTP ingress, handles) -> [Preprocessor, one for each kind] -> ModelReplica, one for each version and pool
-    TelemetryHub: adds up the metrics of all of them
+Router (HTTP ingress, handles) -> [Preprocessor, one for each kind] -> ModelReplica, one for each version and pool
+TelemetryHub: adds up the metrics of all of them
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ class _Graph:
                 self._bind_pools(model, source)
         preprocessors = {kind: self._bind_preprocessor(kind) for kind in self._targets}
         plans = [self._plan(model, preprocessors) for model in selected]
-        hub = serve.deployment(TelemetryHub).options(
+        hub = serve.deployment(
             name="TelemetryHub", num_replicas=1, ray_actor_options={"num_cpus": 0.05}, logging_config=LOGGING
-        )
-        router = serve.deployment(serve.ingress()(Router)).options(
+        )(TelemetryHub)
+        router = serve.deployment(
             name="Router",
             num_replicas=settings.router.num_replicas,
             ray_actor_options={"num_cpus": settings.router.num_cpus},
@@ -84,7 +84,7 @@ class _Graph:
             max_ongoing_requests=100_000,
             graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
             logging_config=LOGGING,
-        )
+        )(serve.ingress()(Router))
         return router.bind(plans, settings.router, hub.bind(["Router", *self._names]))
 
     def _bind_pools(self, model: Selected, source: ModelSource) -> None:
@@ -95,14 +95,15 @@ class _Graph:
             name = deployment_name(source.manifest, pool)
             front = partial(in_front, model=model.name) if placement == "replica" else None
             callers = self._settings.preprocessors if placement == "own" else self._settings.router
-            deployment = serve.deployment(ModelReplica).options(
+            deployment = serve.deployment(
                 name=name,
                 ray_actor_options=actor_options(pool),
-                max_ongoing_requests=2 * callers.num_replicas * model.options.limits.max_calls_per_replica + SPARE_CALLS,
+                max_ongoing_requests=2 * callers.num_replicas * model.options.limits.max_calls_per_replica
+                + SPARE_CALLS,
                 graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
                 logging_config=LOGGING,
                 **replica_options(pool),
-            )
+            )(ModelReplica)
             self._models[name] = deployment.bind(source, pool, front)
             self._names.append(name)
             if placement == "own" and source.manifest.preprocessing is not None:
@@ -114,14 +115,14 @@ class _Graph:
         options = self._settings.preprocessors
         name = f"Preprocessor-{kind}"
         self._names.append(name)
-        deployment = serve.deployment(Preprocessor).options(
+        deployment = serve.deployment(
             name=name,
             num_replicas=options.num_replicas,
             ray_actor_options={"num_cpus": options.num_cpus},
             max_ongoing_requests=1_000,
             graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
             logging_config=LOGGING,
-        )
+        )(Preprocessor)
         return deployment.bind(self._targets[kind], max(1, int(options.num_cpus)))
 
     def _plan(self, model: Selected, preprocessors: Mapping[str, Any]) -> ModelPlan:
@@ -154,9 +155,7 @@ class _Graph:
 
     def _started_pools(self, model: Selected) -> list[Pool]:
         return [
-            pool
-            for pool in model.options.pools
-            if pool.device == "cpu" or pool.start == "always" or _cluster_has_gpu()
+            pool for pool in model.options.pools if pool.device == "cpu" or pool.start == "always" or _cluster_has_gpu()
         ]
 
 
@@ -173,6 +172,7 @@ def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
         max_call_requests=limits.max_call_requests,
         max_call_rows=manifest.batching.max_rows,
         max_call_bytes=limits.max_call_bytes,
+        max_wait_s=limits.max_wait_s,
     )
 
 
@@ -194,4 +194,4 @@ def replica_options(pool: Pool) -> dict[str, Any]:
 
 
 def _cluster_has_gpu() -> bool:
-    return ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0
+    return ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]

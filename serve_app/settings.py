@@ -101,6 +101,9 @@ class Limits(Strict):
         3, ge=1, description="Serve calls under way to each replica: one runs, one travels, one waits to be sorted."
     )
     max_call_requests: int = Field(256, ge=1, description="Requests in one Serve call.")
+    max_wait_s: float = Field(
+        60.0, gt=0, description="A request without a deadline is answered 504 after this, so that none waits for ever."
+    )
     max_call_bytes: int = Field(
         1_000_000, ge=1_000, le=3_500_000, description="Above it a call goes by reference, through shared memory."
     )
@@ -155,7 +158,9 @@ class Preprocessors(Strict):
 class Settings(Strict):
     """The whole platform."""
 
-    repositories: tuple[str, ...] = Field((BUNDLED_ROOT,), min_length=1, description="Model repository roots, in order.")
+    repositories: tuple[str, ...] = Field(
+        (BUNDLED_ROOT,), min_length=1, description="Model repository roots, in order."
+    )
     cache_dir: str = Field("~/.cache/headrace", description="Where remote model files are kept, by content hash.")
     models: tuple[Model, ...] = Field((), description="Empty: every model of the repositories.")
     router: Router = Router()

@@ -51,7 +51,9 @@ class Telemetry:
         self._ready = Gauge(
             "headrace_model_ready_replicas", "Replicas that answer for a model.", MODEL_LABELS, registry=self.registry
         )
-        self._load = Gauge("headrace_model_load_seconds", "Time to load and warm up.", MODEL_LABELS, registry=self.registry)
+        self._load = Gauge(
+            "headrace_model_load_seconds", "Time to load and warm up.", MODEL_LABELS, registry=self.registry
+        )
         self._children: dict[tuple[Any, ...], Any] = {}
 
     def _histogram(self, name: str, documentation: str) -> Histogram:
@@ -117,9 +119,7 @@ class _Source(Collector):
             family = families.get(reading.name)
             if family is None:
                 kind = CounterMetricFamily if reading.is_total else GaugeMetricFamily
-                family = families[reading.name] = kind(
-                    reading.name, reading.documentation, labels=list(reading.labels)
-                )
+                family = families[reading.name] = kind(reading.name, reading.documentation, labels=list(reading.labels))
             family.add_metric(list(reading.labels.values()), reading.value)
         yield from families.values()
 

@@ -24,7 +24,7 @@ class TelemetryHub:
         deployments: Names of the deployments to ask, in this application.
     """
 
-    async def __init__(self, deployments: Sequence[str]) -> None:
+    async def __init__(self, deployments: Sequence[str]) -> None:  # type: ignore[misc]
         self._deployments = tuple(deployments)
         self._last: dict[str, Snapshot] = {}
 

@@ -26,6 +26,9 @@ it runs in takes two of them down, not all."""
 
 LAST_PRIORITY = math.inf
 
+MIN_SWEEP_S = 0.02
+"""Overdue requests are looked for at most this often: each look goes over the whole queue."""
+
 
 @dataclass(frozen=True, slots=True)
 class DispatchLimits:
@@ -36,6 +39,7 @@ class DispatchLimits:
     max_call_requests: int = 256
     max_call_rows: int = 256
     max_call_bytes: int = 1_000_000
+    max_wait_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -51,15 +55,23 @@ class DispatchStats:
 
 
 class _Pending:
-    __slots__ = ("attempts", "deadline_s", "future", "key", "num_bytes", "request")
+    __slots__ = ("arrived_s", "attempts", "deadline_s", "expires_s", "future", "key", "num_bytes", "request")
 
     def __init__(
-        self, request: InferenceRequest, future: asyncio.Future[InferenceResponse], now_s: float, number: int
+        self,
+        request: InferenceRequest,
+        future: asyncio.Future[InferenceResponse],
+        now_s: float,
+        max_wait_s: float,
+        number: int,
     ) -> None:
         self.request = request
         self.future = future
         self.num_bytes = request.num_bytes
+        self.arrived_s = now_s
         self.deadline_s = math.inf if request.budget_s is None else now_s + request.budget_s
+        # The longest wait of all ends a request, but is no deadline to order by: that would outrank priorities.
+        self.expires_s = min(self.deadline_s, now_s + max_wait_s)
         self.key = (self.deadline_s, request.priority or LAST_PRIORITY, number)
         self.attempts = 0
 
@@ -98,8 +110,10 @@ class Dispatcher:
         self._rows_queued = 0
         self._rows_under_way = 0
         self._response_bytes_per_row = 0.0
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], list[_Pending]] = {}
         self._pump_scheduled = False
+        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_due_s = math.inf
         self._draining = False
         # Serve ties a call to the request in whose context it is made, and cancels it with that request; a coalesced
         # call belongs to no single request, so it runs in the context of the start.
@@ -129,10 +143,12 @@ class Dispatcher:
             wait_s = self.predicted_wait_s() or 1.0
             raise Overloaded(self._model, f"{len(self._queue)} requests are waiting", wait_s)
         loop = asyncio.get_running_loop()
-        pending = _Pending(request, loop.create_future(), self._clock(), self._number)
+        pending = _Pending(request, loop.create_future(), self._clock(), self.limits.max_wait_s, self._number)
         self._number += 1
         self._push(pending)
         self._schedule_pump(loop)
+        if self._sweep is None or pending.expires_s < self._sweep_due_s:
+            self._schedule_sweep(loop, pending.expires_s)
         return pending.future
 
     def predicted_wait_s(self) -> float | None:
@@ -182,12 +198,39 @@ class Dispatcher:
             if not batch:
                 return
             task = asyncio.get_running_loop().create_task(self._call(batch), context=self._context)
-            self._calls.add(task)
+            self._calls[task] = batch
             task.add_done_callback(self._call_done)
 
     def _call_done(self, task: asyncio.Task[None]) -> None:
-        self._calls.discard(task)
+        del self._calls[task]
         self._pump()
+
+    def _schedule_sweep(self, loop: asyncio.AbstractEventLoop, due_s: float) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep_due_s = due_s
+        self._sweep = loop.call_later(max(MIN_SWEEP_S, due_s - self._clock()), self._expire_overdue)
+
+    def _expire_overdue(self) -> None:
+        """Answer every request whose time is over, wherever it waits: no caller hangs on a lost stage."""
+        self._sweep = None
+        now_s = self._clock()
+        overdue = [pending for pending in self._queue if pending.future.done() or pending.expires_s <= now_s]
+        if overdue:
+            gone = set(map(id, overdue))
+            self._queue = [pending for pending in self._queue if id(pending) not in gone]
+            heapq.heapify(self._queue)
+            for pending in overdue:
+                self._rows_queued -= pending.request.num_rows
+                self._drop(pending)
+        under_way = [pending for batch in self._calls.values() for pending in batch if not pending.future.done()]
+        for pending in under_way:
+            if pending.expires_s <= now_s:
+                self._drop(pending)
+        waiting = (pending.expires_s for pending in (*self._queue, *under_way) if not pending.future.done())
+        due_s = min(waiting, default=math.inf)
+        if due_s < math.inf:
+            self._schedule_sweep(asyncio.get_running_loop(), due_s)
 
     def _take(self) -> list[_Pending]:
         """Take the next call's requests in order; the first that does not fit stays at the front."""
@@ -196,12 +239,8 @@ class Dispatcher:
         rows = size = 0
         while self._queue and len(batch) < self.limits.max_call_requests:
             head = self._queue[0]
-            if head.future.done():
-                self._pop()
-                self.stats.cancelled += 1
-                continue
-            if head.deadline_s <= now_s:
-                self._expire(self._pop())
+            if head.future.done() or head.expires_s <= now_s:
+                self._drop(self._pop())
                 continue
             rows += head.request.num_rows
             size += head.num_bytes
@@ -210,9 +249,12 @@ class Dispatcher:
             batch.append(self._pop())
         return batch
 
-    def _expire(self, pending: _Pending) -> None:
+    def _drop(self, pending: _Pending) -> None:
+        if pending.future.done():
+            self.stats.cancelled += 1
+            return
         self.stats.expired += 1
-        budget_s = pending.request.budget_s or 0.0
+        budget_s = pending.expires_s - pending.arrived_s
         pending.future.set_exception(DeadlineExceeded(self._model, self._where, budget_s, None))
 
     async def _call(self, batch: list[_Pending]) -> None:
@@ -225,8 +267,8 @@ class Dispatcher:
         except CallLost as error:
             self._lost(batch, error)
         except asyncio.CancelledError:
-            # Only the watch cancels a call, when all its callers are gone; a loop that shuts down does not wait.
-            self.stats.cancelled += len(batch)
+            # The watch cancels a call when all its callers are gone; a loop that shuts down cancels it too.
+            self.stats.cancelled += sum(pending.future.cancelled() for pending in batch)
             _fail(batch, ReplicaLost(self._model, "the call was cancelled"))
         except Exception as error:
             _fail(batch, ReplicaLost(self._model, f"{type(error).__name__}: {error}"))
@@ -290,10 +332,9 @@ class _CallerWatch:
             future.add_done_callback(self._caller_done)
 
     def _caller_done(self, future: asyncio.Future[InferenceResponse]) -> None:
-        if future.cancelled():
-            self._waiting -= 1
-            if self._waiting == 0 and self._call is not None:
-                self._call.cancel()
+        self._waiting -= 1
+        if self._waiting == 0 and self._call is not None:
+            self._call.cancel()
 
     def close(self) -> None:
         self._call = None

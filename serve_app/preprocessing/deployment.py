@@ -48,7 +48,7 @@ class Preprocessor:
         num_threads: Requests that are transformed at once.
     """
 
-    async def __init__(self, targets: Mapping[str, PreprocessingTarget], num_threads: int) -> None:
+    async def __init__(self, targets: Mapping[str, PreprocessingTarget], num_threads: int) -> None:  # type: ignore[misc]
         self._telemetry = Telemetry()
         self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="transform")
         self._stages: dict[str, TransformStage] = {}

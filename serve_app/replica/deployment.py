@@ -12,7 +12,7 @@ from ray import serve
 from models.errors import LoadError
 from models.model import Compute
 from models.source import ModelSource
-from serve_app.batching.batcher import BatcherStats
+from serve_app.batching.stats import BatcherStats
 from serve_app.messages import InferenceRequest, Result
 from serve_app.replica.host import InFront, ModelHost, ModelStatus
 from serve_app.settings import Pool
@@ -40,8 +40,10 @@ def assigned_device(pool: Pool) -> str:
     if pool.device == "cpu":
         return "cpu"
     if not torch.cuda.is_available():
-        given = ray.get_gpu_ids()  # type: ignore[no-untyped-call]
-        raise LoadError(f"pool '{pool.name}'", f"torch finds no GPU (Ray assigned {given or 'none'}): install its CUDA build")
+        given = ray.get_gpu_ids()
+        raise LoadError(
+            f"pool '{pool.name}'", f"torch finds no GPU (Ray assigned {given or 'none'}): install its CUDA build"
+        )
     return "cuda:0"
 
 
@@ -52,15 +54,16 @@ def batcher_readings(host: ModelHost) -> Iterator[Reading]:
     stats: BatcherStats = host.batcher.stats()
     labels = {"model": host.manifest.name, "version": host.manifest.version}
     totals = {
-        "cancelled": ("Requests whose caller left before they ran, in the replica.", stats.cancelled),
-        "expired": ("Requests dropped because their deadline could not be met, in the replica.", stats.expired),
-        "failed": ("Requests on which the model raised.", stats.failed),
+        "cancelled": ("Requests whose caller left before they ran, in the replica.", stats.num_cancelled),
+        "expired": ("Requests dropped because their deadline could not be met, in the replica.", stats.num_expired),
+        "failed": ("Requests on which the model raised.", stats.num_failed),
     }
     for name, (documentation, value) in totals.items():
         yield Reading(f"headrace_replica_{name}_requests", documentation, True, labels, value)
-    yield Reading("headrace_padded_elements", "Elements computed, padding included.", True, labels, stats.padded_elements)
-    yield Reading("headrace_elements", "Elements of requests.", True, labels, stats.elements)
-    yield Reading("headrace_replica_queued_rows", "Rows that wait for a batch.", False, labels, stats.queued_rows)
+    padded = stats.num_padded_elements
+    yield Reading("headrace_padded_elements", "Elements computed, padding included.", True, labels, padded)
+    yield Reading("headrace_elements", "Elements of requests.", True, labels, stats.num_elements)
+    yield Reading("headrace_replica_queued_rows", "Rows that wait for a batch.", False, labels, stats.num_queued_rows)
 
 
 class ModelReplica:
@@ -72,7 +75,7 @@ class ModelReplica:
         in_front: Puts preprocessing before the model in this process; None: it is done elsewhere, or there is none.
     """
 
-    async def __init__(self, source: ModelSource, pool: Pool, in_front: InFront | None) -> None:
+    async def __init__(self, source: ModelSource, pool: Pool, in_front: InFront | None) -> None:  # type: ignore[misc]
         self._telemetry = Telemetry()
         self._name, self._version = source.manifest.name, source.manifest.version
         self._failure: ModelStatus | None = None

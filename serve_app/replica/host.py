@@ -13,7 +13,7 @@ from models.errors import HeadraceError, ModelUnavailable
 from models.model import Compute
 from models.source import ModelSource, Transform
 from models.tensor import Array
-from serve_app.batching.batcher import Batcher, BatchObserver
+from serve_app.batching.batcher import Batcher, Observer
 from serve_app.batching.latency import LatencyModel
 from serve_app.batching.window import BatchLimits
 from serve_app.dispatch.edge import answer_all
@@ -52,7 +52,7 @@ class ModelHost:
         self,
         source: ModelSource,
         compute: Compute,
-        observer: BatchObserver | None = None,
+        observer: Observer | None = None,
         in_front: InFront | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -45,7 +45,7 @@ class Router:
         hub: Handle of the deployment that adds up metrics.
     """
 
-    async def __init__(
+    async def __init__(  # type: ignore[misc]
         self, plans: Sequence[ModelPlan], settings: RouterSettings, hub: DeploymentHandle[Any]
     ) -> None:
         self._settings = settings
