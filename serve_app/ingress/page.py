@@ -72,6 +72,8 @@ def _tensor_rows(kind: str, tensors: list[dict[str, Any]]) -> str:
 
 def predict_command(model: Mapping[str, Any], base_url: str) -> str:
     """A shell command that calls the model with one row of example data."""
+    if any(tensor["datatype"] in ("FP16", "BF16") for tensor in model["inputs"]):
+        return "# FP16 and BF16 have no JSON form: call this model with a client that sends binary tensors"
     url = f"{base_url}/predict"
     encoded = set(model["encoded_inputs"])
     if any(tensor["name"] in encoded for tensor in model["inputs"]):
