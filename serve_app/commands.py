@@ -1,0 +1,99 @@
+"""The platform's own commands: serve, check, models, infer. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+DEFAULT_CONFIG = Path("deploy/local.yaml")
+
+Url = Annotated[str, typer.Option("--url", envvar="HEADRACE_URL", help="Where the platform is.", show_default=True)]
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Argument(help="Serve config file.")] = DEFAULT_CONFIG,
+    plain: Annotated[bool, typer.Option("--plain", help="Serve's own proxy, not HAProxy and the fast form.")] = False,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", min=1, help="Limit for all models to be ready.")] = 300.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Serve's log too.")] = False,
+) -> None:
+    """Run the platform on this machine until Ctrl-C."""
+    from serve_app import launcher
+
+    raise typer.Exit(launcher.serve(config, plain, timeout_s, verbose))
+
+
+@app.command()
+def check(
+    settings: Annotated[Path, typer.Argument(help="Settings file, or a Serve config file with settings inside.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+) -> None:
+    """Say what is wrong with settings, without starting anything; exit code 1 if they cannot work."""
+    from serve_app.checks import check_file, this_machine
+
+    findings = check_file(settings, this_machine())
+    if as_json:
+        typer.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        if not findings:
+            typer.echo(f"{settings}: nothing found")
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(
+    url: Url = "http://127.0.0.1:8000",
+    as_json: Annotated[bool, typer.Option("--json", help="What the platform says, as JSON.")] = False,
+) -> None:
+    """Show the models of a running platform."""
+    from serve_app.readable import models_table
+    from serve_app.wire_client import WireClient, WireError
+
+    try:
+        overview = WireClient(url).overview()
+    except WireError as error:
+        _fail(error)
+    typer.echo(json.dumps(overview["models"], indent=2) if as_json else models_table(overview["models"]))
+
+
+@app.command()
+def infer(
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    text: Annotated[list[str] | None, typer.Option("--text", help="A text; several make a batch.")] = None,
+    image: Annotated[list[Path] | None, typer.Option("--image", help="An image file; several make a batch.")] = None,
+    values: Annotated[
+        str | None,
+        typer.Option("--json", help="Input values: a row, rows, or an object by input name; @FILE, or - for stdin."),
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Version or label.")] = None,
+    url: Url = "http://127.0.0.1:8000",
+    output: Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="For people, or exact.")] = "text",
+    timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.001, help="Limit of the call.")] = 60.0,
+) -> None:
+    """Ask a model of a running platform."""
+    from serve_app.ask import InputError, Question, ask_for_people, ask_for_programs
+    from serve_app.readable import answer_text
+    from serve_app.wire_client import WireClient, WireError
+
+    question = Question(model, version, tuple(text or ()), tuple(image or ()), values)
+    client = WireClient(url, timeout_s)
+    try:
+        if output == "json":
+            typer.echo(json.dumps(ask_for_programs(client, question)))
+        else:
+            typer.echo(answer_text(*ask_for_people(client, question)))
+    except (WireError, InputError) as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(1)
