@@ -1,0 +1,4 @@
+"""Measures side by side what `tests` never asserts: speed. `python -m bench.overhead --help`.
+
+Runs from the checkout; nothing here is installed with the platform.
+"""
