@@ -19,7 +19,9 @@ from models.errors import InvalidRequest, PayloadTooLarge
 Headers = Mapping[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-# A part of the body must follow the one before within this time.
+# A part of the body must follow the one before within this time. The first is not timed: it nearly always has come
+# already, a timeout costs 9 microseconds, half of all our work on a small request, and Serve's own
+# `request_timeout_s` ends a request whose body never begins.
 MAX_PART_WAIT_S = 60.0
 # What is decompressed in the event loop (about a millisecond); the rest goes to a thread.
 INLINE_BYTES = 1024 * 1024

@@ -120,36 +120,33 @@ def _flatten(name: str, shape: tuple[int, ...], data: object) -> list[Any]:
 
 def _ragged(name: str, shape: tuple[int, ...], depth: int, level: Sequence[Any]) -> InvalidTensor:
     size = shape[depth]
-    for position, part in enumerate(level):
-        if type(part) is not list:
-            got = _json_name(part)
-        elif len(part) != size:
-            got = f"a list of {len(part)}"
-        else:
-            continue
-        at = _position(position, shape[:depth])
-        return InvalidTensor(
-            name, f"data does not have shape {list(shape)}: data{at} must be a list of {size}, got {got}"
-        )
-    return InvalidTensor(name, f"data does not have shape {list(shape)}")
+    index, part = next((i, part) for i, part in enumerate(level) if type(part) is not list or len(part) != size)
+    at = _position(index, shape[:depth])
+    got = f"a list of {len(part)}" if type(part) is list else _json_name(part)
+    return InvalidTensor(name, f"data does not have shape {list(shape)}: data{at} must be a list of {size}, got {got}")
 
 
-def _wrong_element(spec: TensorSpec, shape: tuple[int, ...], elements: Sequence[Any]) -> InvalidTensor:
+def _wrong_element(spec: TensorSpec, shape: tuple[int, ...], elements: list[Any]) -> InvalidTensor:
+    """Name the first element that is wrong, by bisection: a list of millions would take seconds one by one."""
     allowed, code, expected = _FORMS[spec.datatype]
-    for position, element in enumerate(elements):
-        if type(element) in allowed and _fits(code, element):
-            continue
-        at = _position(position, shape)
-        got = _json_name(element)
-        return InvalidTensor(spec.name, f"data{at} must be {expected} ({spec.datatype}), got {got}")
-    return InvalidTensor(spec.name, f"data is not {spec.datatype}")
+    first, end = 0, len(elements)
+    while end - first > 1:
+        middle = (first + end) // 2
+        if _are_right(allowed, code, elements[first:middle]):
+            first = middle
+        else:
+            end = middle
+    at = _position(first, shape)
+    got = _json_name(elements[first])
+    return InvalidTensor(spec.name, f"data{at} must be {expected} ({spec.datatype}), got {got}")
 
 
-def _fits(code: str, element: Any) -> bool:
-    if not code:
-        return True
+def _are_right(allowed: frozenset[type], code: str, elements: list[Any]) -> bool:
+    if not allowed.issuperset(map(type, elements)):
+        return False
     try:
-        struct.pack(f"<{code}", element)
+        if code:
+            struct.pack(f"<{len(elements)}{code}", *elements)
     except (struct.error, OverflowError):
         return False
     return True

@@ -142,6 +142,15 @@ def test_wrong_elements_are_named_with_their_place(datatype: str, wrong: Any) ->
         assert refusal.value.tensor == "x"
 
 
+@pytest.mark.parametrize("place", [0, 1, 49_999, 99_998, 99_999])
+@pytest.mark.parametrize("wrong", [1e39, "1", None])
+def test_the_first_wrong_element_of_many_is_named(place: int, wrong: Any) -> None:
+    data: list[Any] = [0.5] * 100_000
+    data[place] = data[-1] = wrong
+    with pytest.raises(InvalidTensor, match=rf"data\[0, {place}\]"):
+        decode(ECHO, x(shape=[1, 100_000], data=data))
+
+
 @pytest.mark.parametrize(
     ("datatype", "values"),
     [

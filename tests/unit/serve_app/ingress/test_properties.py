@@ -62,6 +62,7 @@ def round_trip(tensors: dict[str, tuple[str, Array]], binary: dict[str, bool]) -
 
 @pytest.mark.parametrize("datatype", DATATYPES)
 @given(data=st.data())
+@settings(deadline=None)
 def test_binary_round_trip(datatype: str, data: st.DataObject) -> None:
     array = data.draw(arrays(datatype, finite=False, text=False))
     got = round_trip({"t": (datatype, array)}, {"t": True})["t"]
@@ -72,6 +73,7 @@ def test_binary_round_trip(datatype: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("datatype", JSON_DATATYPES)
 @given(data=st.data())
+@settings(deadline=None)
 def test_json_round_trip(datatype: str, data: st.DataObject) -> None:
     array = data.draw(arrays(datatype, finite=True, text=True))
     got = round_trip({"t": (datatype, array)}, {"t": False})["t"]
@@ -81,6 +83,7 @@ def test_json_round_trip(datatype: str, data: st.DataObject) -> None:
 
 
 @given(data=st.data())
+@settings(deadline=None)
 def test_mixed_round_trip(data: st.DataObject) -> None:
     names = [f"t{i}" for i in range(data.draw(st.integers(1, 4)))]
     num_rows = data.draw(st.integers(1, 3))
@@ -197,7 +200,7 @@ def assert_proper(answer: Answer) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 @given(mutations=MUTATIONS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_no_mutation_makes_the_server_fail(
     loop: asyncio.AbstractEventLoop, template: str, mutations: list[tuple[str, int, int]]
 ) -> None:
@@ -226,7 +229,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("template", ["mixed", "bytes", "classes", "predict"])
 @given(data=st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_no_document_makes_the_server_fail(loop: asyncio.AbstractEventLoop, template: str, data: st.DataObject) -> None:
     path, make = TEMPLATES[template]
     body, headers = make()
