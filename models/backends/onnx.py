@@ -2,11 +2,12 @@
 
 Loading runs no code from the file: it is a protobuf of operators. Operators from shared libraries are never registered
 here, and weights in files beside the model ("external data") are refused: onnxruntime would read them from a path that
-the model file chooses, unchecked by the manifest's hashes.
+the model file chooses, unchecked by the manifest's hashes; for a model given as bytes, from the working directory.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from models.backends.weights import some, weights_file
 from models.errors import FileError, LoadError
 from models.manifest import Manifest
 from models.model import Compute
-from models.tensor import Array
+from models.tensor import Array, TensorSpec, bytes_array
 
 # What onnxruntime calls the datatypes.
 _TYPES = {
@@ -53,9 +54,9 @@ class OnnxModel:
         """Run one batch: see `models.model.Model.infer`."""
         if self._session is None:
             raise RuntimeError(f"model '{self._manifest.name}' was unloaded")
-        fed = {spec.name: np.ascontiguousarray(inputs[spec.name]) for spec in self._inputs}
+        fed = {spec.name: _fed(inputs[spec.name], spec) for spec in self._inputs}
         arrays = self._session.run(self._names, fed)
-        outputs = {name: np.ascontiguousarray(array) for name, array in zip(self._names, arrays, strict=True)}
+        outputs = {spec.name: _given(array, spec) for spec, array in zip(self._outputs, arrays, strict=True)}
         return checked_outputs(self._manifest, self._outputs, outputs, num_rows(inputs))
 
     def unload(self) -> None:
@@ -78,15 +79,30 @@ def load(manifest: Manifest, files: Mapping[str, Path], compute: Compute) -> Onn
     options.intra_op_num_threads = compute.num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # External data would be looked for below this, which is no folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     providers = _providers(compute.device, onnxruntime.get_available_providers(), version)
     try:
-        # As bytes the model has no folder, so external data has nowhere to come from.
         session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own for each status
         reason = " ".join(str(error).split())[:200]
         raise FileError(shown, f"onnxruntime cannot load it; weights must lie inside the file ({reason})") from error
     _check_interface(manifest, session, shown)
     return OnnxModel(manifest, session)
+
+
+def _fed(array: Array, spec: TensorSpec) -> Array:
+    """Give an input as onnxruntime takes it: strings as `str`."""
+    if spec.datatype != "BYTES":
+        return np.ascontiguousarray(array)
+    return np.array([value.decode() for value in array.ravel()], dtype=object).reshape(array.shape)
+
+
+def _given(array: Array, spec: TensorSpec) -> Array:
+    """Give an output as the datatypes say: strings as `bytes`."""
+    if spec.datatype != "BYTES":
+        return np.ascontiguousarray(array)
+    return bytes_array([str(value).encode() for value in array.ravel()], array.shape)
 
 
 def _providers(device: str, available: list[str], version: str) -> list[Any]:

@@ -38,11 +38,12 @@ def checked_outputs(
         InferenceFailed: A name, number, datatype, shape or row count that differs from what is declared.
     """
     if outputs.keys() != {spec.name for spec in specs}:
-        raise _failed(manifest, f"declares the outputs {[s.name for s in specs]}, but the model gave {list(outputs)}")
+        declared = f"the manifest declares the outputs {[spec.name for spec in specs]}"
+        raise _failed(manifest, f"{declared}, but the model gave {list(outputs)}")
     for spec in specs:
         array = outputs[spec.name]
         if array.dtype != spec.dtype or not shape_matches(array.shape, spec.shape):
-            declared = f"declares output '{spec.name}' as {spec.datatype} {list(spec.shape)}"
+            declared = f"the manifest declares output '{spec.name}' as {spec.datatype} {list(spec.shape)}"
             raise _failed(manifest, f"{declared}, but the model gave {array.dtype} {list(array.shape)}")
         if array.shape[0] != rows:
             raise _failed(manifest, f"output '{spec.name}' has {array.shape[0]} rows for {rows} rows of input")
@@ -57,10 +58,10 @@ def named(manifest: Manifest, specs: tuple[TensorSpec, ...], values: Iterable[Ar
     """
     given = list(values)
     if len(given) != len(specs):
-        declared = f"declares {len(specs)} outputs ({', '.join(spec.name for spec in specs)})"
+        declared = f"the manifest declares {len(specs)} outputs ({', '.join(spec.name for spec in specs)})"
         raise _failed(manifest, f"{declared}, but the model gave {len(given)}")
     return {spec.name: value for spec, value in zip(specs, given, strict=True)}
 
 
 def _failed(manifest: Manifest, reason: str) -> InferenceFailed:
-    return InferenceFailed(manifest.name, manifest.version, f"the manifest {reason}")
+    return InferenceFailed(manifest.name, manifest.version, reason)

@@ -34,7 +34,6 @@ def load(manifest: Manifest, files: Mapping[str, Path], compute: Compute) -> Tor
     check_fit(module, state, shown)
     # Assigned, not copied: mapped weights stay shared between processes.
     module.load_state_dict(state, strict=True, assign=True)
-    module.requires_grad_(False)
     finalize = getattr(module, "finalize", None)
     if callable(finalize):
         finalize()

@@ -99,7 +99,9 @@ def prepare(module: nn.Module, compute: Compute, version: str) -> nn.Module:
     """
     torch.set_num_threads(compute.num_threads)
     check_device(compute.device, version)
-    module = module.eval().requires_grad_(False)
+    module = module.eval()
+    for parameter in module.parameters():  # not `module.requires_grad_`, which TorchScript does not have
+        parameter.requires_grad_(False)
     module = module.to(device=compute.device, dtype=torch.bfloat16 if compute.precision == "bf16" else None)
     if compute.channels_last:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -94,14 +95,17 @@ def some(names: Sequence[str]) -> str:
 
 
 def _load_torch(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # Not a matter of safety: an operation that its unpickler lacks is an error.
+        warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read(path: Path, shown: str, kind: str, read: Callable[[Path], Loaded]) -> Loaded:
     try:
         return read(path)
     except pickle.UnpicklingError as error:
-        raise unsafe(shown, "holds pickled objects that are not plain tensors") from error
+        raise unsafe(shown, "is damaged or holds pickled objects beyond tensors") from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileError(shown, f"cannot be read as a {kind} file; is it damaged? ({reason})") from error

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch import Tensor, nn
 
 from models.manifest import Manifest
 
@@ -77,7 +81,30 @@ def make_model() -> Make:
             "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 3]}],
         }
         if backend == "torch_module":
-            content["architecture"] = "tiny_architecture"
+            content["architecture"] = "tiny.linear"
         return Manifest.model_validate({**content, **changes}), {"weights": path}
 
     return make
+
+
+@pytest.fixture
+def architecture(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An installed architecture `tiny.linear`: y = x W + b, 4 -> 3. A test may set `adapt` on it."""
+    module = ModuleType("tiny.linear")
+    module.build = lambda parameters: Linear(**parameters)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tiny", ModuleType("tiny"))
+    monkeypatch.setitem(sys.modules, "tiny.linear", module)
+    return module
+
+
+class Linear(nn.Module):
+    """The architecture's module; it remembers the type of what it got."""
+
+    def __init__(self, in_features: int = 4) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_features, 3)
+        self.seen: list[torch.dtype] = []
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        self.seen.append(x.dtype)
+        return {"y": self.linear(x)}
