@@ -24,6 +24,7 @@ from models.errors import HeadraceError, ModelUnavailable
 from serve_app.ingress.body import ClientGone, Headers, Receive, read_body
 from serve_app.ingress.codec import decode_infer, encode_infer
 from serve_app.ingress.dataplane import Dataplane, Readiness, ServedModel
+from serve_app.ingress.lifespan import answer_other
 from serve_app.ingress.openapi import openapi_document
 from serve_app.ingress.page import html_page
 from serve_app.ingress.parameters import budget_s
@@ -129,7 +130,7 @@ class HttpIngress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or a lifespan message."""
         if scope["type"] != "http":
-            await _answer_other(scope, receive, send)
+            await answer_other(scope, receive, send)
             return
         started = self._clock()
         route = find_route(relative_path(scope["path"], scope.get("root_path", "")))
@@ -294,17 +295,3 @@ def _package_version() -> str:
         return installed_version(SERVER_NAME)
     except PackageNotFoundError:
         return "unknown"  # run from a checkout that is not installed
-
-
-async def _answer_other(scope: Scope, receive: Receive, send: Send) -> None:
-    """Lifespan messages are confirmed; a WebSocket is refused."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    while True:
-        message = await receive()
-        event = message["type"]
-        if event in ("lifespan.startup", "lifespan.shutdown"):
-            await send({"type": f"{event}.complete"})
-        if event == "lifespan.shutdown":
-            return
