@@ -80,8 +80,8 @@ def _metadata(client: WireClient, question: Question) -> dict[str, Any]:
     """The version's tensors, and which inputs take files."""
     metadata = client.metadata(question.model, question.version)
     models = client.overview()["models"]
-    encoded = next((model.get("encoded_inputs", []) for model in models if model["name"] == question.model), [])
-    return {**metadata, "encoded_inputs": encoded}
+    found: dict[str, Any] = next((model for model in models if model["name"] == question.model), {})
+    return {**metadata, "encoded_inputs": found.get("encoded_inputs", [])}
 
 
 def _inputs(metadata: Mapping[str, Any], question: Question) -> _Inputs:

@@ -198,6 +198,9 @@ def child_environment(environ: Mapping[str, str], plain: bool) -> dict[str, str]
     child["TOKENIZERS_PARALLELISM"] = "false"
     child["RAY_USAGE_STATS_ENABLED"] = "0"
     child["PYTHONUNBUFFERED"] = "1"
+    # Replicas with a port of their own wait this long before they end, for load balancers to take note: 30 s by
+    # default. HAProxy on this machine does within a second, and a stop took 23 s.
+    child.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "2")
     # The log is a file: it is to hold every line at once, without colours, the controller's and replicas' too.
     for name, value in {"RAY_DEDUP_LOGS": "0", "RAY_COLOR_PREFIX": "0", "RAY_SERVE_LOG_TO_STDERR": "1"}.items():
         child.setdefault(name, value)
