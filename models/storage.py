@@ -131,7 +131,8 @@ def relative_path(uri: str, path: str) -> PurePosixPath:
     """
     parts = PurePosixPath(uri)
     if not parts.parts or parts.is_absolute() or ".." in parts.parts or "\\" in uri or "\0" in uri:
-        raise FileError(path, f"the relative path '{uri}' must stay inside its folder: no '..', no absolute path")
+        reason = f"the path '{uri}' must stay inside its folder: no '..', no absolute path"
+        raise FileError(path, f"{reason}; write file:///... for a file elsewhere on this machine")
     return parts
 
 

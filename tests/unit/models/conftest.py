@@ -37,6 +37,11 @@ def upload(filesystem: Any, folder: Path, target: str) -> None:
             filesystem.pipe_file(f"{target}/{path.relative_to(folder).as_posix()}", path.read_bytes())
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "root"

@@ -77,6 +77,16 @@ def test_s3(bucket: str, options: dict[str, object], tmp_path: Path) -> None:
         repository.fetch(manifest)
 
 
+def test_configured_by_the_environment(
+    bucket: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a deployment does it: no options, the storage's own variables."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    assert Repository(bucket, tmp_path / "cache").versions("a") == ["2", "10"]
+
+
 def test_new_version_is_seen(bucket: str, options: dict[str, object], root: Path, tmp_path: Path) -> None:
     repository = Repository(bucket, tmp_path / "cache", options)
     assert repository.versions("a") == ["2", "10"]
