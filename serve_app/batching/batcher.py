@@ -135,15 +135,16 @@ class Batcher:
     async def drain(self) -> None:
         """Refuse new requests and return when everything accepted has its answer."""
         self._refusal = self._refusal or "draining"
-        while self._workers:
-            await asyncio.wait(set(self._workers))
+        while self._waiting and self._workers:
+            await asyncio.wait(set(self._workers), return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:
-        """Stop now: what still waits fails with ModelUnavailable. Returns when no batch runs any more."""
+        """Stop now: what still waits fails with ModelUnavailable. Returns when `run` has let go of its batches."""
         self._stop("closed")
         for worker in self._workers:
             worker.cancel()
-        await self.drain()
+        if self._workers:
+            await asyncio.wait(set(self._workers))
 
     def _start_worker(self) -> None:
         """Let a worker look at the queue, unless one is about to or all are busy.

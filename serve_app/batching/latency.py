@@ -6,11 +6,12 @@ One line for all lengths: for MiniLM on a CPU, time is linear in padded tokens t
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 # A fit younger than this many batches is not trusted to call a batch an outlier.
 _MIN_TRUST = 8.0
+# Longer is no duration of a batch; it also keeps every sum finite.
+_MAX_S = 1e9
 
 
 class LatencyFit(NamedTuple):
@@ -31,14 +32,14 @@ class LatencyModel:
     """Weighted least squares with exponential forgetting, kept as means and centred sums.
 
     Forgetting: a batch's weight falls by `1 / memory` with each later one. The slope's sums are forgotten only as far
-    as new sizes teach it anew (at most four times the information that comes in): a long run of equal batches says
-    nothing of the slope, and forgetting it then would leave only noise.
+    as new sizes teach it anew: a long run of equal batches says nothing of the slope, and forgetting would leave noise.
 
-    Outliers, of which only slow ones exist: the first call pays for page faults and compilation, later ones for a
-    busy neighbour. While the fit is young (under 8 batches) a batch that takes less than half the prediction makes it
-    start again from that batch, so a slow first call is forgotten with the second. Afterwards a batch counts at most
-    as its prediction plus four mean deviations (at least a quarter of the prediction); the deviation doubles at most
-    with each such batch, so one outlier moves the line a little and a lasting change is followed within a few.
+    Outliers, of which only slow ones exist: a first call pays for page faults and compilation, a later one for a busy
+    neighbour. Where the line rests on many batches, one counts at most as its prediction plus four mean deviations
+    (at least a quarter of the prediction); the limit at most doubles with each such batch, so one outlier moves the
+    line a little and a lasting change is followed within a few. Where the line rests on few (the fit is young, or
+    the size is far from those seen) there is no ground to disbelieve a slow batch, but one that takes less than
+    half the prediction shows that those few were the outliers: they are forgotten at once.
 
     Until two sizes were seen the line is flat: it then promises nothing that was not measured.
     """
@@ -71,20 +72,23 @@ class LatencyModel:
 
         Args:
             num_elements: Rows times the longest row's length.
-            seconds: What it took. A value that is no duration (negative, infinite, NaN) is ignored.
+            seconds: What it took. A value that is no duration (negative, NaN, over 1e9) is ignored.
         """
-        if not 0.0 <= seconds < math.inf:
+        if not 0.0 <= seconds < _MAX_S:
             return
-        weight = self._weight
         predicted_s = self._call_s + self._element_s * num_elements
-        if weight < _MIN_TRUST:
-            if weight == 0.0 or seconds < 0.5 * predicted_s:
+        is_half = seconds < 0.5 * predicted_s
+        step_x = num_elements - self._mean_x
+        if self._weight < _MIN_TRUST:
+            if is_half or self._weight == 0.0:
                 self._start(1.0, float(num_elements), seconds)
                 return
-            self._deviation_s += (abs(seconds - predicted_s) - self._deviation_s) / weight
-        else:
+            self._deviation_s += (abs(seconds - predicted_s) - self._deviation_s) / self._weight
+        elif step_x * step_x <= 0.5 * self._sxx or step_x == 0.0:
             seconds = self._tame(predicted_s, seconds)
-        self._update(weight, num_elements, seconds)
+        elif is_half:
+            self._sxx = self._sxs = 0.0
+        self._update(step_x, num_elements, seconds)
         self._solve()
 
     def _tame(self, predicted_s: float, seconds: float) -> float:
@@ -94,15 +98,14 @@ class LatencyModel:
         self._deviation_s += (min(abs(error_s), 2.0 * limit_s) - self._deviation_s) * 0.125
         return predicted_s + limit_s if error_s > limit_s else seconds
 
-    def _update(self, weight: float, num_elements: int, seconds: float) -> None:
-        weight = weight * (1.0 - self._forget) + 1.0
-        step_x = num_elements - self._mean_x
+    def _update(self, step_x: float, num_elements: int, seconds: float) -> None:
+        weight = self._weight * (1.0 - self._forget) + 1.0
         self._mean_x += step_x / weight
         self._mean_s += (seconds - self._mean_s) / weight
         new_information = step_x * (num_elements - self._mean_x)
         keep = 1.0
         if self._sxx > 0.0:
-            keep -= min(self._forget, 4.0 * new_information / self._sxx)
+            keep -= min(self._forget, new_information / self._sxx)
         self._sxx = self._sxx * keep + new_information
         self._sxs = self._sxs * keep + step_x * (seconds - self._mean_s)
         self._weight = weight
