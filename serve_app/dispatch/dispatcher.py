@@ -26,7 +26,7 @@ it runs in takes two of them down, not all."""
 
 LAST_PRIORITY = math.inf
 
-MIN_SWEEP_S = 0.02
+MIN_SWEEP_S = 0.005
 """Overdue requests are looked for at most this often: each look goes over the whole queue."""
 
 

@@ -86,6 +86,13 @@ def model_names(client: httpx.Client) -> list[str]:
 
 
 @pytest.fixture
+def all_ready(client: httpx.Client) -> None:
+    """For tests of what a server says whose models all answer; one with broken models is tested for saying that."""
+    if client.get("/ready").status_code != 200:
+        pytest.skip("not every model of the server under test is ready")
+
+
+@pytest.fixture
 def jpeg() -> bytes:
     """A photograph."""
     return (Path(__file__).parents[1] / "data" / "images" / "flower.jpg").read_bytes()

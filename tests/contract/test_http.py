@@ -117,7 +117,9 @@ def test_unknown_paths(client: httpx.Client, method: str, path: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/v2", "/health", "/ready", "/v2/models/echo", "/metrics", "/openapi.json"])
 def test_head_is_get_without_a_body(client: httpx.Client, path: str) -> None:
     got, headed = client.get(path), client.head(path)
-    assert headed.status_code == got.status_code == 200
+    # A real server may hold models that are meant to be broken, and is then not ready.
+    assert headed.status_code == got.status_code
+    assert got.status_code in ((200, 503) if path == "/ready" else (200,))
     assert headed.content == b""
     assert headed.headers["content-type"] == got.headers["content-type"]
 

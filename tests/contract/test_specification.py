@@ -36,8 +36,12 @@ def test_server_metadata(client: httpx.Client, path: str) -> None:
     assert "binary_tensor_data" in document["extensions"]
 
 
-def test_health(client: httpx.Client) -> None:
+def test_live(client: httpx.Client) -> None:
     assert client.get("/v2/health/live").json() == {"live": True}
+
+
+@pytest.mark.usefixtures("all_ready")
+def test_ready(client: httpx.Client) -> None:
     assert client.get("/v2/health/ready").json() == {"ready": True, "live": True}
 
 
@@ -195,6 +199,6 @@ def test_schedule_policy_reaches_the_platform(wire: Wire, client: httpx.Client) 
     }
     headers = {"x-request-timeout-seconds": "0.5"}
     client.post("/v2/models/echo/infer", content=orjson.dumps(document), headers=headers)
-    assert (wire.dataplane.requests[-1].priority, wire.dataplane.requests[-1].budget_s) == (1, 0.5)
+    assert (wire.dataplane.requests[-1].priority, wire.dataplane.requests[-1].budget_s) == (1, 0.45)
     client.post("/v2/models/echo/infer", content=orjson.dumps(document))
     assert wire.dataplane.requests[-1].budget_s == 1.5

@@ -51,9 +51,13 @@ def sample(datatype: str) -> np.ndarray[Any, Any]:
     return np.array([[0, 1], [1, 0]]).astype(NUMPY_TYPES[datatype])
 
 
-def test_health_and_metadata(triton_client: triton.InferenceServerClient) -> None:
-    assert triton_client.is_server_live()
+@pytest.mark.usefixtures("all_ready")
+def test_ready(triton_client: triton.InferenceServerClient) -> None:
     assert triton_client.is_server_ready()
+
+
+def test_live_and_metadata(triton_client: triton.InferenceServerClient) -> None:
+    assert triton_client.is_server_live()
     assert triton_client.is_model_ready("echo")
     assert not triton_client.is_model_ready("no_such_model")
     assert "binary_tensor_data" in triton_client.get_server_metadata()["extensions"]

@@ -43,7 +43,7 @@ def images(*names: str) -> dict[str, tuple[np.ndarray, str]]:
 def check_contract(platform: Platform) -> None:
     """The wire's contract tests, against this platform."""
     environment = {**os.environ, "HEADRACE_TEST_URL": platform.url}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/contract", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/contract", "-p", "no:cacheprovider"]
     result = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 150.0
 STOP_TIMEOUT_S = 60.0
+GATE = "gate"
 
 Form = Literal["fast", "plain"]
 
@@ -46,7 +47,7 @@ def write_repository(root: Path) -> None:
         folder = root / "fragile" / version
         folder.mkdir(parents=True)
         save_file({"factor": torch.tensor(2.0 * int(version))}, folder / "model.safetensors")
-        _write_manifest(folder, _sha256(folder / "model.safetensors"))
+        _write_manifest(folder, _sha256(folder / "model.safetensors"), gate=str(root / GATE))
     (root / "fragile" / "labels.yaml").write_text("stable: '1'\ncanary: '2'\n")
     folder = root / "damaged" / "1"
     folder.mkdir(parents=True)
@@ -61,12 +62,13 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write_manifest(folder: Path, sha256: str) -> None:
+def _write_manifest(folder: Path, sha256: str, **parameters: str) -> None:
     manifest = {
         "name": folder.parent.name,
         "version": folder.name,
         "backend": "torch_module",
         "architecture": "tests.integration.fragile_model",
+        "parameters": parameters,
         "weights": "weights",
         "files": {"weights": {"uri": "model.safetensors", "sha256": sha256}},
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
@@ -76,8 +78,8 @@ def _write_manifest(folder: Path, sha256: str) -> None:
     (folder / "model.yaml").write_text(yaml.safe_dump(manifest))
 
 
-def write_config(folder: Path, port: int) -> Path:
-    """A Serve config with the bundled models and those of the tests."""
+def write_config(folder: Path, port: int, broken: Sequence[str]) -> Path:
+    """A Serve config with the bundled models and those of the tests, the broken ones named."""
     write_repository(folder / "repository")
     small: dict[str, Any] = {"pools": [{"num_cpus": 0.1}]}
     settings = {
@@ -89,8 +91,7 @@ def write_config(folder: Path, port: int) -> Path:
             {"name": "digits", "placement": "router"},
             {"name": "echo", **small},
             {"name": "fragile", "versions": ["stable", "canary"], **small},
-            {"name": "damaged", **small},
-            {"name": "unreadable", **small},
+            *({"name": name, **small} for name in broken),
         ],
         "router": {"num_cpus": 0.2},
         "preprocessors": {"num_cpus": 0.2},
@@ -112,9 +113,9 @@ def write_config(folder: Path, port: int) -> Path:
 
 
 @contextmanager
-def running_platform(form: Form, folder: Path, port: int) -> Iterator[Platform]:
+def running_platform(form: Form, folder: Path, port: int, broken: Sequence[str] = ()) -> Iterator[Platform]:
     """Start `headrace serve`, wait until every model has answered or failed for good, and stop it by SIGTERM."""
-    config, log = write_config(folder, port), folder / "launcher.log"
+    config, log = write_config(folder, port, broken), folder / "launcher.log"
     command = [str(Path(sys.executable).with_name("headrace")), "serve", str(config)]
     if form == "plain":
         command.append("--plain")
@@ -123,7 +124,7 @@ def running_platform(form: Form, folder: Path, port: int) -> Iterator[Platform]:
         launcher = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     platform = Platform(f"http://127.0.0.1:{port}", log, [])
     try:
-        _wait_started(platform, launcher)
+        _wait_started(platform, launcher, folder / "repository" / GATE)
         yield platform
     finally:
         family = [launcher.pid, *(child.pid for child in psutil.Process(launcher.pid).children(recursive=True))]
@@ -140,7 +141,8 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _wait_started(platform: Platform, launcher: subprocess.Popen[bytes]) -> None:
+def _wait_started(platform: Platform, launcher: subprocess.Popen[bytes], gate: Path) -> None:
+    """Let the last models load once the probes were seen while they load."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         assert launcher.poll() is None, f"the launcher ended:\n{platform.log.read_text()[-4000:]}"
@@ -148,6 +150,8 @@ def _wait_started(platform: Platform, launcher: subprocess.Popen[bytes]) -> None
             status = _status(platform.url + path)
             if status and (path, status) not in platform.probes:
                 platform.probes.append((path, status))
+        if {("/health", 200), ("/ready", 503), ("/startup", 503)} <= set(platform.probes):
+            gate.touch()
         if ("/startup", 200) in platform.probes:
             return
         time.sleep(0.2)

@@ -27,14 +27,14 @@ PORT = 8123
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running_platform("fast", tmp_path_factory.mktemp("fast"), PORT) as platform:
+    with running_platform("fast", tmp_path_factory.mktemp("fast"), PORT, ("damaged", "unreadable")) as platform:
         yield platform
 
 
-def test_it_was_live_while_it_loaded_and_ready_only_then(platform: Platform) -> None:
-    assert platform.probes.index(("/health", 200)) < platform.probes.index(("/startup", 200))
-    assert ("/startup", 503) in platform.probes
-    assert ("/ready", 503) in platform.probes
+def test_it_was_live_while_it_loaded_and_started_only_then(platform: Platform) -> None:
+    started = platform.probes.index(("/startup", 200))
+    for probe in (("/health", 200), ("/ready", 503), ("/startup", 503)):
+        assert platform.probes.index(probe) < started
     assert ("/ready", 200) not in platform.probes, "two models of the tests can never be ready"
 
 
@@ -234,3 +234,16 @@ def _becomes_ready(platform: Platform, model: str) -> bool:
             return True
         time.sleep(0.5)
     return False
+
+
+def test_a_deadline_that_passes_is_answered_in_json(platform: Platform) -> None:
+    request = {"inputs": [{"name": "text", "shape": [400], "datatype": "BYTES", "data": ["many words " * 60] * 400}]}
+    late = httpx.post(
+        f"{platform.url}/v2/models/minilm/infer",
+        json=request,
+        headers={"x-request-timeout-seconds": "0.5"},
+        timeout=30,
+    )
+    assert late.status_code in (429, 504), late.text
+    assert "minilm" in late.json()["error"]
+    assert len(infer(platform, "minilm", texts("next"))["embedding"]) == 1
