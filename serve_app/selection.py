@@ -63,7 +63,7 @@ def select_models(settings: Settings) -> list[Selected]:
 def _select(model: options.Model, registry: Registry, settings: Settings) -> Selected:
     try:
         versions = registry.versions(model.name)
-        labels = {**registry.labels(model.name), "latest": versions[-1]}
+        labels = {**registry.labels(model.name), "latest": registry.resolve(model.name, "latest")[1]}
         default = registry.resolve(model.name)[1]
         chosen = {labels.get(wanted, wanted) for wanted in model.versions} or {default}
         places = {version: registry.resolve(model.name, version)[0] for version in versions if version in chosen}
