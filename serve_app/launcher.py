@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -35,12 +36,19 @@ FAST_FORM = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED":
 # Ports of HAProxy's own, beside the one that clients use: variable that moves it, and its default.
 HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
 
-# Serve says this, and nothing more will come.
-DEPLOY_FAILED = "Deploying app"
+# Serve logs this, and nothing more will come of it.
+_DEPLOY_FAILED = re.compile(r"Deploying app '.*' failed with exception")
 
+# What the log says on the way, and what of it is told.
+_MILESTONES = {
+    "Started a local Ray instance": "ray: started after {:.1f} s",
+    "Submitted deploy config successfully": "serve: started after {:.1f} s, the models are loading",
+}
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TAIL_LINES = 25
 _POLL_S = 0.25
-_LOOK_LIMIT_S = 2.0
+_LOOK_LIMIT_S = 1.0
 
 
 class CannotServe(Exception):
@@ -75,6 +83,7 @@ class _Launch:
         self._selected = select_models(config.settings)
         self._log = _Log(RUNTIME_DIR / LOG_NAME, verbose)
         self._signals = _Signals()
+        self._started_s = time.monotonic()
 
     def run(self) -> int:
         lock = InstanceLock(RUNTIME_DIR / LOCK_NAME, self._config.url)
@@ -104,8 +113,8 @@ class _Launch:
         return 0
 
     def _wait_until_started(self, tree: ProcessTree) -> None:
-        progress = Progress(WireClient(self._config.url, _LOOK_LIMIT_S), _say)
-        deadline_s = progress.started_s + self._timeout_s
+        progress = Progress(WireClient(self._config.url, _LOOK_LIMIT_S), _say, self._started_s)
+        deadline_s = self._started_s + self._timeout_s
         while not self._signals.count and not progress.look():
             self._check(tree)
             if time.monotonic() > deadline_s:
@@ -129,7 +138,11 @@ class _Launch:
 
     def _check(self, tree: ProcessTree) -> None:
         """Raise if no more is to come of it."""
-        if self._log.follow(DEPLOY_FAILED):
+        news = self._log.news()
+        for mark, told in _MILESTONES.items():
+            if mark in news:
+                _say(told.format(time.monotonic() - self._started_s))
+        if _DEPLOY_FAILED.search(news):
             raise CannotServe(f"Serve could not deploy {self._config.path}; the end of {self._log.path}:")
         code = tree.exit_code()
         if code is not None:
@@ -173,8 +186,8 @@ class _Log:
         self._verbose = verbose
         self._read_bytes = 0
 
-    def follow(self, mark: str) -> bool:
-        """Read what is new, show it if it was asked for, and say whether a line of it has the mark."""
+    def news(self) -> str:
+        """What is new in it; shown too if that was asked for."""
         with self.path.open("rb") as file:
             file.seek(self._read_bytes)
             text = file.read()
@@ -182,11 +195,12 @@ class _Log:
         lines = text.decode(errors="replace")
         if self._verbose and lines:
             _say(lines.rstrip("\n"), sys.stderr)
-        return mark in lines
+        return lines
 
     def tail(self) -> str:
-        """Its last lines."""
-        return "\n".join(self.path.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        """Its last lines, without colours."""
+        lines = self.path.read_text(errors="replace").rstrip().splitlines()
+        return _COLOURS.sub("", "\n".join(lines[-_TAIL_LINES:]))
 
 
 def child_environment(environ: Mapping[str, str], plain: bool) -> dict[str, str]:

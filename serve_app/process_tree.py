@@ -25,6 +25,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 POLITE_S = 20.0
 TERMINATE_S = 3.0
 KILL_S = 5.0
+COLLECT_S = 1.0
 _PAUSE_S = 0.1
 
 
@@ -83,13 +84,25 @@ class ProcessTree:
                 process.terminate()
         self._wait(TERMINATE_S, lambda: False)
         killed = self.members()
+        self._kill()
+        self._collect()
+        return len(killed)
+
+    def _kill(self) -> None:
         while left := self.members():
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             if not self._wait(KILL_S, lambda: False):
-                break  # a process in an uninterruptible wait cannot be helped
-        return len(killed)
+                return  # a process in an uninterruptible wait cannot be helped
+
+    def _collect(self) -> None:
+        """Take the dead off the process table; some fall to this process only when their parent is collected."""
+        deadline_s = time.monotonic() + COLLECT_S
+        while time.monotonic() < deadline_s and (dead := set(_descendants()) - self._before):
+            for process in dead:
+                self._reap(process)
+            time.sleep(_PAUSE_S / 10)
 
     def _wait(self, limit_s: float, enough: Callable[[], bool]) -> bool:
         """Wait until nothing is left, or it is enough; False: neither came within the limit."""

@@ -340,7 +340,9 @@ ACTIONS = st.lists(
         st.tuples(st.just("refuse"), st.integers(0, 5)),
         st.tuples(st.just("break"), st.integers(0, 5)),
         st.tuples(st.just("wait"), st.floats(0.0, 2.0)),
-        st.tuples(st.just("turn"),),
+        st.tuples(
+            st.just("turn"),
+        ),
     ),
     max_size=40,
 )
