@@ -23,7 +23,8 @@ from serve_app.batching.collate import Layout, Rows, split, stack, unstack
 from serve_app.batching.faults import failure_of, may_be_one_row, one_line
 from serve_app.batching.latency import LatencyModel
 from serve_app.batching.stats import BatcherStats, Counters
-from serve_app.batching.window import BatchLimits, BatchWindow, Work, priority_rank
+from serve_app.batching.window import BatchLimits, BatchWindow
+from serve_app.batching.work import Work, priority_rank
 from serve_app.messages import InferenceRequest, InferenceResponse
 
 logger = logging.getLogger(__name__)
@@ -125,11 +126,12 @@ class Batcher:
         answer = Answer(future, len(parts), parts[0].num_rows)
         self._waiting.add(answer)
         now_s = self._clock()
-        deadline_s = None if request.budget_s is None else now_s + request.budget_s
+        due_s = math.inf if request.budget_s is None else now_s + request.budget_s
         rank = priority_rank(request.priority)
         for index, rows in enumerate(parts):
             self._num_works += 1
-            self._window.put(Work(answer, index, rows, deadline_s, rank, self._num_works, now_s))
+            bucket = self._limits.bucket(rows.length)
+            self._window.put(Work(answer, index, rows, bucket, due_s, rank, self._num_works, now_s))
         self._start_worker()
 
     async def drain(self) -> None:
@@ -257,11 +259,11 @@ class Batcher:
             answer.future.set_exception(error)
 
     def _on_drop(self, work: Work, predicted_s: float | None) -> None:
-        answer, deadline_s = work.answer, work.deadline_s
-        if self._claim(answer) and deadline_s is not None:
+        answer = work.answer
+        if self._claim(answer):
             self._counts.num_expired += 1
             # The whole budget if it ran out, what is left of it if that is too little.
-            budget_s = deadline_s - (work.arrived_s if predicted_s is None else self._clock())
+            budget_s = work.due_s - (work.arrived_s if predicted_s is None else self._clock())
             answer.future.set_exception(DeadlineExceeded(self._model, "replica", budget_s, predicted_s))
 
     def _is_live(self, work: Work) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from models.errors import HeadraceError, InferenceFailed, InvalidRequest
-from serve_app.batching.window import Work
+from serve_app.batching.work import Work
 
 _MAX_REASON_CHARS = 500
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from models.errors import InferenceFailed, InvalidRequest, InvalidTensor
+from models.errors import InferenceFailed, InvalidRequest, InvalidTensor, PayloadTooLarge
 from models.tensor import Array, TensorSpec
 from serve_app.ingress.binary_tensor import array_from_bytes, bytes_from_array
 from serve_app.ingress.classification import classify
@@ -31,6 +31,9 @@ from serve_app.messages import InferenceRequest, InferenceResponse
 
 # Smaller chunks are joined: one send is cheaper than the copy it saves.
 JOIN_BELOW_BYTES = 64 * 1024
+
+# As Python objects numbers take about eight times their JSON; what is larger has the binary form.
+MAX_JSON_BYTES = 64 * 2**20
 
 
 class DecodedRequest(NamedTuple):
@@ -125,7 +128,15 @@ def encode_infer(model: ServedModel, plan: ResponsePlan, response: InferenceResp
 
 
 def parse_object(body: bytes | memoryview, json_length: bytes | None = None) -> dict[str, Any]:
-    """Parse a JSON object; the error says where the text goes wrong, and whether a header may have cut it."""
+    """Parse a JSON object; the error says where the text goes wrong, and whether a header may have cut it.
+
+    Raises:
+        PayloadTooLarge: It is over what is parsed as JSON.
+        InvalidRequest: It is no JSON object.
+    """
+    if len(body) > MAX_JSON_BYTES:
+        what = "the JSON of the body (send large tensors in the binary form)"
+        raise PayloadTooLarge(what, len(body), MAX_JSON_BYTES, "bytes")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from serve_app.batching.answer import Answer
 from serve_app.batching.collate import Rows
-from serve_app.batching.window import OLDEST_FIRST_EVERY, BatchLimits, BatchWindow, Work, priority_rank
+from serve_app.batching.window import OLDEST_FIRST_EVERY, BatchLimits, BatchWindow
+from serve_app.batching.work import Work, priority_rank
 
 Drops = list[tuple[Work, float | None]]
 
@@ -61,10 +63,12 @@ def unknown(num_elements: int) -> float | None:
     return None
 
 
-def make_work(spec: Spec, sequence: int, arrived_s: float = 0.0) -> Work:
+def make_work(spec: Spec, sequence: int, arrived_s: float = 0.0, limits: BatchLimits = BatchLimits(8)) -> Work:
     promise: Any = Promise()
     rows = Rows({}, spec.num_rows, spec.length, spec.shape)
-    return Work(Answer(promise, 1, 1), 0, rows, spec.deadline_s, priority_rank(spec.priority), sequence, arrived_s)
+    due_s = math.inf if spec.deadline_s is None else spec.deadline_s
+    rank = priority_rank(spec.priority)
+    return Work(Answer(promise, 1, 1), 0, rows, limits.bucket(spec.length), due_s, rank, sequence, arrived_s)
 
 
 def finish(work: Work) -> None:
@@ -75,7 +79,7 @@ def finish(work: Work) -> None:
 def make_window(limits: BatchLimits, specs: Sequence[Spec]) -> tuple[BatchWindow, list[Work], Drops]:
     drops: Drops = []
     window = BatchWindow(limits, lambda work, predicted_s: drops.append((work, predicted_s)))
-    works = [make_work(spec, sequence) for sequence, spec in enumerate(specs)]
+    works = [make_work(spec, sequence, limits=limits) for sequence, spec in enumerate(specs)]
     for work in works:
         window.put(work)
     return window, works, drops
@@ -90,7 +94,7 @@ def take_all(window: BatchWindow, predict: Callable[[int], float | None], now_s:
 
 
 def order(work: Work) -> tuple[float, int, int]:
-    return (float("inf") if work.deadline_s is None else work.deadline_s, work.rank, work.sequence)
+    return (work.due_s, work.rank, work.sequence)
 
 
 @given(limits=LIMITS, specs=st.lists(SPECS, max_size=40), call_s=st.floats(0.0, 1.0), element_s=st.floats(0.0, 0.1))
@@ -124,7 +128,7 @@ def test_equal_works_are_served_in_order_of_arrival(limits: BatchLimits, specs: 
     for batch in take_all(window, line(0.5, 0.001)):
         for work in batch:
             rows = work.rows
-            kind = (rows.shape_key, limits.bucket(rows.length), work.deadline_s, work.rank)
+            kind = (rows.shape_key, work.bucket, work.due_s, work.rank)
             served.setdefault(kind, []).append(work.sequence)
     assert all(sequences == sorted(sequences) for sequences in served.values())
 
@@ -141,7 +145,7 @@ def test_no_work_waits_longer_than_its_bound(limits: BatchLimits, specs: list[Sp
     sequence = count(len(works))
     for take in range(1, OLDEST_FIRST_EVERY * len(works) + 1):
         for _ in range(2 * limits.max_rows):
-            window.put(make_work(later, next(sequence)))
+            window.put(make_work(later, next(sequence), limits=limits))
         taken = window.take(0.0, unknown)
         for work in taken:
             left.setdefault(work, take)
@@ -233,7 +237,7 @@ def test_works_that_nobody_waits_for_never_run(specs: list[Spec], gone: set[int]
 def test_works_past_their_deadline_never_run(specs: list[Spec], now_s: float, limits: BatchLimits) -> None:
     window, works, drops = make_window(limits, specs)
     take_all(window, unknown, now_s)
-    expired = {work.sequence for work in works if work.deadline_s is not None and work.deadline_s <= now_s}
+    expired = {work.sequence for work in works if work.due_s <= now_s}
     assert {work.sequence for work, _ in drops} == expired
 
 
@@ -260,14 +264,14 @@ def test_heaps_do_not_keep_what_left_from_their_middle() -> None:
         window.put(make_work(Spec(length=16, deadline_s=50.0), sequence))
         window.put(make_work(Spec(length=8), sequence + 1))
         assert len(window.take(0.0, line(1.0, 0.0))) == 2
-    assert not window._order
-    assert not window._shapes
+    assert not window._queue._order
+    assert not window._queue._shapes
     window.put(make_work(Spec(shape="waits"), 5000))
     for sequence in range(5001, 7000, 2):
         window.put(make_work(Spec(length=16, deadline_s=50.0), sequence))
         window.put(make_work(Spec(length=8), sequence + 1))
         window.take(0.0, line(1.0, 0.0))
-    assert len(window._order) < 100
+    assert len(window._queue._order) < 100
 
 
 @given(limits=LIMITS, lengths=st.lists(st.integers(0, 100), min_size=2, max_size=2))

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from models.errors import InferenceFailed, InvalidRequest, InvalidTensor
+from models.errors import InferenceFailed, InvalidRequest, InvalidTensor, PayloadTooLarge
 from models.tensor import DATATYPES, NUMPY_DTYPES, TensorSpec, as_datatype, bytes_array
 from serve_app.ingress.codec import JOIN_BELOW_BYTES, DecodedRequest, decode_infer, encode_infer
 from serve_app.ingress.dataplane import ServedModel
@@ -378,3 +378,9 @@ def test_outputs_that_are_not_what_the_model_declares() -> None:
             encode_infer(model, ResponsePlan(), InferenceResponse(outputs))
     with pytest.raises(InferenceFailed, match="NaN scores in row 1"):
         encode(np.array([[1.0, 2.0], [np.nan, 1.0]]), "FP64", num_classes=1)
+
+
+def test_json_that_would_take_gigabytes_as_objects_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.ingress.codec.MAX_JSON_BYTES", 100)
+    with pytest.raises(PayloadTooLarge, match="binary form"):
+        decode_infer(ECHO, b'{"inputs":' + b" " * 100 + b"[]}")
