@@ -1,0 +1,176 @@
+"""The commands against a real ingress on loopback, with models that answer at once."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner, Result
+
+from models.errors import ModelUnavailable
+from serve_app.commands import app
+from serve_app.ingress.dataplane import Readiness
+from serve_app.ingress.http import HttpIngress, HttpLimits
+from tests.contract.fake_dataplane import FakeDataplane
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def dataplane() -> FakeDataplane:
+    return FakeDataplane()
+
+
+@pytest.fixture
+def url(dataplane: FakeDataplane) -> Iterator[str]:
+    ingress = HttpIngress(dataplane, HttpLimits())
+    server = uvicorn.Server(uvicorn.Config(ingress, host="127.0.0.1", port=0, ws="none", log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+def test_models_as_a_table_with_the_reasons(url: str) -> None:
+    result = run("models", "--url", url)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].split() == ["MODEL", "VERSIONS", "STATE", "INPUTS", "OUTPUTS"]
+    assert any(line.split()[:3] == ["minilm", "1", "ready"] for line in lines)
+    assert any(line.split()[:4] == ["broken", "-", "not", "ready"] for line in lines)
+    assert lines[-1] == "broken: model.yaml is wrong"
+
+
+def test_models_as_json(url: str) -> None:
+    models = json.loads(run("models", "--url", url, "--json").output)
+    assert {"echo", "minilm", "broken"} <= {model["name"] for model in models}
+
+
+def test_texts_make_a_batch_and_the_answer_is_readable(url: str, dataplane: FakeDataplane) -> None:
+    result = run("infer", "minilm", "--text", "four", "--text", "a weir", "--url", url)
+    assert result.exit_code == 0, result.output
+    assert dataplane.requests[0].num_rows == 2
+    lines = result.output.splitlines()
+    assert lines[0] == "four"
+    assert lines[1].strip() == "4.0000, 4.0000, 4.0000, 4.0000"
+    assert lines[2] == "a weir"
+    assert lines[-1].startswith("minilm answered in ")
+
+
+def test_images_make_a_batch_and_classes_have_bars(url: str, dataplane: FakeDataplane, tmp_path: Path) -> None:
+    paths = []
+    for name, size in (("one.jpg", 0), ("two.jpg", 9)):
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(b"\xff\xd8" + b"x" * size)
+    result = run("infer", "files", *(part for path in paths for part in ("--image", str(path))), "--url", url)
+    assert result.exit_code == 0, result.output
+    assert [len(data) for data in dataplane.requests[0].inputs["image_file"]] == [2, 11]
+    assert "half    0.5000  ████████████" in result.output
+    assert str(paths[1])[:50] in result.output
+
+
+def test_images_as_exact_json_travel_in_binary(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(bytes(range(256)))
+    result = run("infer", "files", "--image", str(path), "--image", str(path), "--url", url, "--output", "json")
+    assert json.loads(result.output)["outputs"] == [
+        {"name": "probabilities", "shape": [2, 3], "datatype": "FP32", "data": [256.0, 1.0, 0.5] * 2}
+    ]
+
+
+@pytest.mark.parametrize("form", ["argument", "file", "stdin"])
+@pytest.mark.parametrize(("values", "shape"), [("[1, 2.5]", [1, 2]), ("[[1], [2.5]]", [2, 1]), ('{"x": [1]}', [1, 1])])
+def test_values_in_json(url: str, tmp_path: Path, form: str, values: str, shape: list[int]) -> None:
+    path = tmp_path / "values.json"
+    path.write_text(values)
+    given = {"argument": values, "file": f"@{path}", "stdin": "-"}[form]
+    result = run("infer", "echo", "--json", given, "--url", url, "-o", "json", stdin=values)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert document["model_version"] == "1"
+    assert document["outputs"][0]["shape"] == shape
+
+
+def test_several_inputs_by_name(url: str) -> None:
+    values = json.dumps({"a": [1, 2, 3, 4], "b": [1, 1, 1, 1]})
+    result = run("infer", "add_sub", "--json", values, "--url", url)
+    assert "  sum: 2, 3, 4, 5" in result.output
+    assert "  difference: 0, 1, 2, 3" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nosuch", "--text", "x"), "model 'nosuch' is not served"),
+        (("echo", "--version", "9", "--json", "[1]"), "no version or label '9'"),
+        (("echo", "--text", "x"), "--text does not fit model 'echo'"),
+        (("minilm", "--image", "README.md"), "--image does not fit model 'minilm'"),
+        (("minilm",), "give it with --text"),
+        (("files",), "give it with --image"),
+        (("echo",), "give it with --json"),
+        (("echo", "--json", "[1"), "--json is not JSON"),
+        (("echo", "--json", "@/no/such/file"), "/no/such/file: No such file"),
+        (("files", "--image", "/no/such/file"), "/no/such/file: No such file"),
+        (("echo", "--json", '{"z": [1]}'), "has no input 'z'"),
+        (("add_sub", "--json", "[1]"), "a value for each input"),
+        (("echo", "--json", '["x"]'), "x"),
+        (("fails_overloaded", "--json", "[1]"), "retry after"),
+    ],
+)
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_is_wrong_is_said_once_with_exit_code_1(
+    url: str, arguments: tuple[str, ...], told: str, output: str
+) -> None:
+    result = run("infer", *arguments, "--url", url, "--output", output)
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("models",), ("infer", "echo", "--json", "[1]")])
+def test_a_server_that_is_not_there(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, "--url", NOWHERE)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"nothing answers at {NOWHERE}; start it with `headrace serve`, or name its address with --url\n"
+    )
+
+
+def test_another_server_is_no_platform() -> None:
+    async def other(scope: dict[str, object], receive: object, send: object) -> None:
+        assert callable(send)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"hello": 1}'})
+
+    server = uvicorn.Server(uvicorn.Config(other, host="127.0.0.1", port=0, lifespan="off", log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    result = run("models", "--url", f"127.0.0.1:{port}")
+    server.should_exit = True
+    thread.join(10)
+    assert result.exit_code == 1
+    assert "is not Headrace" in result.stderr
+
+
+def test_a_model_that_is_not_ready(url: str, dataplane: FakeDataplane) -> None:
+    dataplane.ready = Readiness(False, "loading the weights")
+    assert "minilm: loading the weights" in run("models", "--url", url).output
+    broken = run("infer", "broken", "--text", "x", "--url", url)
+    assert str(ModelUnavailable("broken", "1", "model.yaml is wrong")) in broken.stderr
