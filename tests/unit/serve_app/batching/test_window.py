@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from serve_app.batching.window import OLDEST_FIRST_EVERY, BatchLimits, BatchWind
 from serve_app.batching.work import Work, priority_rank
 
 Drops = list[tuple[Work, float | None]]
+
+EIGHT = BatchLimits(8)
 
 
 class Promise:
@@ -63,7 +66,7 @@ def unknown(num_elements: int) -> float | None:
     return None
 
 
-def make_work(spec: Spec, sequence: int, arrived_s: float = 0.0, limits: BatchLimits = BatchLimits(8)) -> Work:
+def make_work(spec: Spec, sequence: int, arrived_s: float = 0.0, limits: BatchLimits = EIGHT) -> Work:
     promise: Any = Promise()
     rows = Rows({}, spec.num_rows, spec.length, spec.shape)
     due_s = math.inf if spec.deadline_s is None else spec.deadline_s
@@ -121,11 +124,13 @@ def test_a_batch_starts_from_the_first_in_order(limits: BatchLimits, specs: list
         queued -= set(batch)
 
 
-@given(limits=LIMITS, specs=st.lists(SPECS, max_size=60))
-def test_equal_works_are_served_in_order_of_arrival(limits: BatchLimits, specs: list[Spec]) -> None:
+@given(limits=LIMITS, specs=st.lists(SPECS, max_size=60), call_s=st.floats(0.0, 12.0), element_s=st.floats(0.0, 1.0))
+def test_equal_works_are_served_in_order_of_arrival(
+    limits: BatchLimits, specs: list[Spec], call_s: float, element_s: float
+) -> None:
     window, _, _ = make_window(limits, specs)
     served: dict[object, list[int]] = {}
-    for batch in take_all(window, line(0.5, 0.001)):
+    for batch in take_all(window, line(call_s, element_s)):
         for work in batch:
             rows = work.rows
             kind = (rows.shape_key, work.bucket, work.due_s, work.rank)
@@ -151,6 +156,75 @@ def test_no_work_waits_longer_than_its_bound(limits: BatchLimits, specs: list[Sp
             left.setdefault(work, take)
     assert not drops
     assert all(left[work] <= OLDEST_FIRST_EVERY * (k + 1) for k, work in enumerate(works))
+
+
+@given(limits=LIMITS, specs=st.lists(SPECS, max_size=60), call_s=st.floats(0.0, 12.0), element_s=st.floats(0.0, 1.0))
+def test_no_work_is_made_late_by_its_batch(
+    limits: BatchLimits, specs: list[Spec], call_s: float, element_s: float
+) -> None:
+    window, _, _ = make_window(limits, specs)
+    for batch in filter(None, take_all(window, line(call_s, element_s))):
+        num_rows = sum(work.rows.num_rows for work in batch)
+        batch_s = call_s + element_s * num_rows * max(work.rows.length for work in batch)
+        assert len(batch) == 1 or batch_s <= min(work.due_s for work in batch)
+
+
+def test_a_batch_is_cut_short_for_a_deadline_if_the_rest_can_wait() -> None:
+    window, works, drops = make_window(BatchLimits(32), [Spec(deadline_s=0.0605)] + [Spec()] * 31)
+    assert window.take(0.0, line(0.05, 0.001)) == works[:10]
+    assert window.take(0.0, line(0.05, 0.001)) == works[10:]
+    assert not drops
+
+
+def test_a_deadline_is_given_up_if_cutting_the_batch_short_makes_the_rest_late() -> None:
+    window, works, drops = make_window(BatchLimits(32), [Spec(deadline_s=0.0605)] + [Spec(deadline_s=0.083)] * 32)
+    assert window.take(0.0, line(0.05, 0.001)) == works[1:]
+    assert [work for work, _ in drops] == works[:1]
+    assert drops[0][1] == pytest.approx(0.082)
+
+
+def test_equal_deadlines_are_not_given_up_for_each_other() -> None:
+    window, works, drops = make_window(BatchLimits(32), [Spec(deadline_s=0.0605)] * 40)
+    assert window.take(0.0, line(0.05, 0.001)) == works[:10]
+    assert not drops
+
+
+def test_other_parts_of_a_request_that_is_given_up_do_not_run() -> None:
+    specs = [Spec(deadline_s=0.0605)] * 2 + [Spec(deadline_s=0.083)] * 31
+    window, works, drops = make_window(BatchLimits(32), specs)
+    works[1].answer = works[0].answer
+
+    def fail(work: Work, predicted_s: float | None) -> None:
+        drops.append((work, predicted_s))
+        finish(work)
+
+    window._on_drop = fail
+    assert window.take(0.0, line(0.05, 0.001)) == works[2:]
+    assert len(drops) == 1
+
+
+def test_at_twice_the_capacity_nearly_half_is_answered_in_time() -> None:
+    """In virtual time; capacity is 32 rows in 82 ms, so half is the most that any order could do."""
+    predict = line(0.05, 0.001)
+    rng = random.Random(1)
+    arrivals = [0.0]
+    while arrivals[-1] < 20.0:
+        arrivals.append(arrivals[-1] + rng.expovariate(2 * 32 / 0.082))
+    window, _, _ = make_window(BatchLimits(32), [])
+    now_s, num_good, num_late, arrived = 0.0, 0, 0, 0
+    while arrived < len(arrivals) or window:
+        if not window:
+            now_s = max(now_s, arrivals[arrived])
+        while arrived < len(arrivals) and arrivals[arrived] <= now_s:
+            deadline_s = arrivals[arrived] + rng.uniform(0.16, 0.24)
+            window.put(make_work(Spec(deadline_s=deadline_s), arrived, arrivals[arrived]))
+            arrived += 1
+        batch = window.take(now_s, predict)
+        now_s += predict(len(batch)) or 0.0 if batch else 0.0
+        in_time = sum(now_s <= work.due_s for work in batch)
+        num_good, num_late = num_good + in_time, num_late + len(batch) - in_time
+    assert num_good > 0.45 * len(arrivals)
+    assert num_late < 0.02 * len(arrivals)
 
 
 def test_works_of_one_bucket_run_together_and_others_wait() -> None:
