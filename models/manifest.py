@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from models.errors import ManifestError
 from models.model import Precision
@@ -243,6 +244,13 @@ def describe(error: ValidationError) -> str:
     findings = []
     for item in error.errors(include_url=False):
         where = ".".join(str(part) for part in item["loc"]) or "as a whole"
-        what = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-        findings.append(f"{where}: {what}")
+        findings.append(f"{where}: {_what(item)}")
     return "; ".join(findings)
+
+
+def _what(item: ErrorDetails) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown key"
+    if item["type"] == "string_type" and isinstance(item["input"], (int, float)):
+        return "is read as a number or a truth value; write it in quotes"  # a version above all: 1.10 would be 1.1
+    return item["msg"].removeprefix("Value error, ")
