@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from models.errors import DeadlineExceeded, HeadraceError, ModelUnavailable, Overloaded, ReplicaLost
 from serve_app.batching.latency import LatencyModel
 from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge
+from serve_app.dispatch.pending import CallerWatch, Pending, fail_all
 from serve_app.messages import InferenceRequest, InferenceResponse
 
 MAX_ATTEMPTS = 2
 """Inference has no side effect, so a call lost with its replica is sent once more; a request that kills every process
 it runs in takes two of them down, not all."""
-
-LAST_PRIORITY = math.inf
 
 MIN_SWEEP_S = 0.005
 """Overdue requests are looked for at most this often: each look goes over the whole queue."""
@@ -46,37 +45,12 @@ class DispatchLimits:
 class DispatchStats:
     """Totals since the start, and what waits now."""
 
-    calls: int = 0
-    calls_by_reference: int = 0
-    cancelled: int = 0
-    expired: int = 0
-    retried: int = 0
-    rejected: int = 0
-
-
-class _Pending:
-    __slots__ = ("arrived_s", "attempts", "deadline_s", "expires_s", "future", "key", "num_bytes", "request")
-
-    def __init__(
-        self,
-        request: InferenceRequest,
-        future: asyncio.Future[InferenceResponse],
-        now_s: float,
-        max_wait_s: float,
-        number: int,
-    ) -> None:
-        self.request = request
-        self.future = future
-        self.num_bytes = request.num_bytes
-        self.arrived_s = now_s
-        self.deadline_s = math.inf if request.budget_s is None else now_s + request.budget_s
-        # The longest wait of all ends a request, but is no deadline to order by: that would outrank priorities.
-        self.expires_s = min(self.deadline_s, now_s + max_wait_s)
-        self.key = (self.deadline_s, request.priority or LAST_PRIORITY, number)
-        self.attempts = 0
-
-    def __lt__(self, other: _Pending) -> bool:
-        return self.key < other.key
+    num_calls: int = 0
+    num_calls_by_reference: int = 0
+    num_cancelled: int = 0
+    num_expired: int = 0
+    num_retried: int = 0
+    num_rejected: int = 0
 
 
 class Dispatcher:
@@ -105,12 +79,12 @@ class Dispatcher:
         self.latency = LatencyModel()
         self.stats = DispatchStats()
         self._model, self._version, self._where, self._clock = model, version, where, clock
-        self._queue: list[_Pending] = []
+        self._queue: list[Pending] = []
         self._number = 0
         self._rows_queued = 0
         self._rows_under_way = 0
         self._response_bytes_per_row = 0.0
-        self._calls: dict[asyncio.Task[None], list[_Pending]] = {}
+        self._calls: dict[asyncio.Task[None], list[Pending]] = {}
         self._pump_scheduled = False
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_due_s = math.inf
@@ -139,11 +113,11 @@ class Dispatcher:
         if self._draining:
             raise ModelUnavailable(self._model, self._version, "it is shutting down")
         if len(self._queue) >= self.limits.max_queued_requests:
-            self.stats.rejected += 1
+            self.stats.num_rejected += 1
             wait_s = self.predicted_wait_s() or 1.0
             raise Overloaded(self._model, f"{len(self._queue)} requests are waiting", wait_s)
         loop = asyncio.get_running_loop()
-        pending = _Pending(request, loop.create_future(), self._clock(), self.limits.max_wait_s, self._number)
+        pending = Pending(request, loop.create_future(), self._clock(), self.limits.max_wait_s, self._number)
         self._number += 1
         self._push(pending)
         self._schedule_pump(loop)
@@ -172,11 +146,11 @@ class Dispatcher:
             else:
                 await asyncio.sleep(0.01)
 
-    def _push(self, pending: _Pending) -> None:
+    def _push(self, pending: Pending) -> None:
         heapq.heappush(self._queue, pending)
         self._rows_queued += pending.request.num_rows
 
-    def _pop(self) -> _Pending:
+    def _pop(self) -> Pending:
         pending = heapq.heappop(self._queue)
         self._rows_queued -= pending.request.num_rows
         return pending
@@ -232,10 +206,10 @@ class Dispatcher:
         if due_s < math.inf:
             self._schedule_sweep(asyncio.get_running_loop(), due_s)
 
-    def _take(self) -> list[_Pending]:
+    def _take(self) -> list[Pending]:
         """Take the next call's requests in order; the first that does not fit stays at the front."""
         now_s = self._clock()
-        batch: list[_Pending] = []
+        batch: list[Pending] = []
         rows = size = 0
         while self._queue and len(batch) < self.limits.max_call_requests:
             head = self._queue[0]
@@ -249,34 +223,34 @@ class Dispatcher:
             batch.append(self._pop())
         return batch
 
-    def _drop(self, pending: _Pending) -> None:
+    def _drop(self, pending: Pending) -> None:
         if pending.future.done():
-            self.stats.cancelled += 1
+            self.stats.num_cancelled += 1
             return
-        self.stats.expired += 1
+        self.stats.num_expired += 1
         budget_s = pending.expires_s - pending.arrived_s
         pending.future.set_exception(DeadlineExceeded(self._model, self._where, budget_s, None))
 
-    async def _call(self, batch: list[_Pending]) -> None:
+    async def _call(self, batch: list[Pending]) -> None:
         """Send one call and give every request its result, whatever happens."""
         rows = sum(pending.request.num_rows for pending in batch)
         self._rows_under_way += rows
-        watch = _CallerWatch(batch, asyncio.current_task())
+        watch = CallerWatch(batch, asyncio.current_task())
         try:
             await self._send(batch, rows)
         except CallLost as error:
             self._lost(batch, error)
         except asyncio.CancelledError:
             # The watch cancels a call when all its callers are gone; a loop that shuts down cancels it too.
-            self.stats.cancelled += sum(pending.future.cancelled() for pending in batch)
-            _fail(batch, ReplicaLost(self._model, "the call was cancelled"))
+            self.stats.num_cancelled += sum(pending.future.cancelled() for pending in batch)
+            fail_all(batch, ReplicaLost(self._model, "the call was cancelled"))
         except Exception as error:
-            _fail(batch, ReplicaLost(self._model, f"{type(error).__name__}: {error}"))
+            fail_all(batch, ReplicaLost(self._model, f"{type(error).__name__}: {error}"))
         finally:
             watch.close()
             self._rows_under_way -= rows
 
-    async def _send(self, batch: list[_Pending], rows: int) -> None:
+    async def _send(self, batch: list[Pending], rows: int) -> None:
         now_s = self._clock()
         requests = [
             pending.request
@@ -286,13 +260,13 @@ class Dispatcher:
         ]
         size = max(sum(pending.num_bytes for pending in batch), int(rows * self._response_bytes_per_row))
         by_reference = size > self.limits.max_call_bytes
-        self.stats.calls += 1
+        self.stats.num_calls += 1
         try:
             results = await self.edge.call(requests, by_reference)
         except MessageTooLarge:
             by_reference = True
             results = await self.edge.call(requests, by_reference)
-        self.stats.calls_by_reference += by_reference
+        self.stats.num_calls_by_reference += by_reference
         for pending, result in zip(batch, results, strict=True):
             if isinstance(result, HeadraceError):
                 if not pending.future.done():
@@ -308,39 +282,14 @@ class Dispatcher:
         per_row = response.num_bytes / num_rows
         self._response_bytes_per_row = max(per_row, 0.9 * self._response_bytes_per_row + 0.1 * per_row)
 
-    def _lost(self, batch: list[_Pending], error: CallLost) -> None:
+    def _lost(self, batch: list[Pending], error: CallLost) -> None:
         """Send again what may be sent again, at its old place in the queue."""
         for pending in batch:
             pending.attempts += 1
             if pending.future.done():
                 continue
             if pending.attempts < MAX_ATTEMPTS:
-                self.stats.retried += 1
+                self.stats.num_retried += 1
                 self._push(pending)
             else:
                 pending.future.set_exception(ReplicaLost(self._model, str(error)))
-
-
-class _CallerWatch:
-    """Cancels a call when every one of its callers is gone."""
-
-    def __init__(self, batch: list[_Pending], call: asyncio.Task[None] | None) -> None:
-        self._futures = [pending.future for pending in batch]
-        self._waiting = len(batch)
-        self._call = call
-        for future in self._futures:
-            future.add_done_callback(self._caller_done)
-
-    def _caller_done(self, future: asyncio.Future[InferenceResponse]) -> None:
-        self._waiting -= 1
-        if self._waiting == 0 and self._call is not None:
-            self._call.cancel()
-
-    def close(self) -> None:
-        self._call = None
-
-
-def _fail(batch: list[_Pending], error: HeadraceError) -> None:
-    for pending in batch:
-        if not pending.future.done():
-            pending.future.set_exception(error)

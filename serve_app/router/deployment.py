@@ -136,12 +136,12 @@ class Router:
                 labels = {"model": model, "version": version, "pool": pool.name}
                 stats = pool.dispatcher.stats
                 totals = {
-                    "dispatch_calls": ("Calls from the router to the pool.", stats.calls),
-                    "dispatch_calls_by_reference": ("Of them, through shared memory.", stats.calls_by_reference),
-                    "cancelled_requests": ("Requests whose caller left, in the router.", stats.cancelled),
-                    "expired_requests": ("Requests whose deadline passed, in the router.", stats.expired),
-                    "retried_requests": ("Requests sent again after their replica was lost.", stats.retried),
-                    "rejected_requests": ("Requests refused because the queue was full.", stats.rejected),
+                    "dispatch_calls": ("Calls from the router to the pool.", stats.num_calls),
+                    "dispatch_calls_by_reference": ("Of them, through shared memory.", stats.num_calls_by_reference),
+                    "cancelled_requests": ("Requests whose caller left, in the router.", stats.num_cancelled),
+                    "expired_requests": ("Requests whose deadline passed, in the router.", stats.num_expired),
+                    "retried_requests": ("Requests sent again after their replica was lost.", stats.num_retried),
+                    "rejected_requests": ("Requests refused because the queue was full.", stats.num_rejected),
                 }
                 for name, (documentation, value) in totals.items():
                     yield Reading(f"headrace_{name}", documentation, True, labels, value)

@@ -218,7 +218,7 @@ def test_cancelled_callers_are_dropped_and_counted() -> None:
         edge.answer(0)
         await turns()
         assert values(edge.calls[1][0]) == [2]
-        assert dispatcher.stats.cancelled == 1
+        assert dispatcher.stats.num_cancelled == 1
         edge.answer(1)
         await asyncio.gather(first, stays)
 
@@ -237,7 +237,7 @@ def test_a_call_all_of_whose_callers_left_is_cancelled() -> None:
         futures[1].cancel()
         await turns()
         assert edge.calls[0][2].cancelled()
-        assert dispatcher.stats.cancelled == 2
+        assert dispatcher.stats.num_cancelled == 2
 
     run(scenario)
 
@@ -252,7 +252,7 @@ def test_the_queue_is_bounded_and_says_when_to_come_back() -> None:
         dispatcher.submit(request(2))
         with pytest.raises(Overloaded, match="2 requests are waiting"):
             dispatcher.submit(request(3))
-        assert dispatcher.stats.rejected == 1
+        assert dispatcher.stats.num_rejected == 1
 
     run(scenario)
 
@@ -269,7 +269,7 @@ def test_expired_requests_are_answered_wherever_they_wait() -> None:
         for future in (under_way, queued):
             with pytest.raises(DeadlineExceeded, match="budget of 50 ms ran out in the router"):
                 await asyncio.wait_for(future, 5)
-        assert dispatcher.stats.expired == 2
+        assert dispatcher.stats.num_expired == 2
 
     run(scenario)
 
