@@ -22,9 +22,9 @@ Dimension = Annotated[int, Field(ge=-1, le=2**31 - 1)]
 
 
 class Strict(BaseModel):
-    """Frozen, and an unknown key is an error."""
+    """Frozen, and an unknown key is an error; so is a number that is none or has no end, which JSON cannot carry."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class File(Strict):

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -53,7 +53,9 @@ class Pool(Strict):
     num_cpus: float = Field(0.25, ge=0, description="CPUs that Ray reserves for each replica.")
     num_gpus: float = Field(0.0, ge=0, description="GPUs that Ray reserves for each replica; a gpu pool needs some.")
     memory_bytes: int | None = Field(None, ge=1, description="Memory that Ray reserves for each replica.")
-    resources: dict[str, float] = Field(default_factory=dict, description="Custom Ray resources for each replica.")
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Custom Ray resources for each replica."
+    )
     num_replicas: int = Field(1, ge=1, description="Fixed number; ignored where `autoscaling` is set.")
     autoscaling: Autoscaling | None = None
     num_threads: int | None = Field(
@@ -189,6 +191,7 @@ def parse_settings(data: Mapping[str, Any], where: str, environ: Mapping[str, st
         variable = ENVIRONMENT_PREFIX + option.upper()
         text = (environ or {}).get(variable)
         if text is not None:
+            where += f", with {variable} of the environment"
             try:
                 merged[option] = json.loads(text)
             except ValueError:
@@ -211,7 +214,7 @@ def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
     """
     environ = os.environ if environ is None else environ
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -219,7 +222,12 @@ def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: must be a mapping of options")
     if "applications" in data:
-        data = data["applications"][0].get("args", {})
+        try:
+            data = data["applications"][0].get("args") or {}
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise SettingsError(f"{path}: applications must be a list that begins with the platform's") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path}: args must be a mapping of options")
     return resolve_arguments(data, str(path), environ, path.parent)
 
 
