@@ -48,6 +48,8 @@ class PoolRoute:
 
     def reason_not_ready(self) -> str:
         """Why it cannot answer now; empty: it can."""
+        if self.failed:
+            return self._status.reason
         if self.num_replicas() == 0:
             return "" if self._may_be_empty else f"no replica is running; each needs {self._needs}"
         return "" if self._status.state == "READY" else self._status.reason
@@ -60,6 +62,8 @@ class PoolRoute:
 def choose_pool(pools: Sequence[PoolRoute], model: str, version: str) -> PoolRoute:
     """Choose the pool with the earliest predicted finish.
 
+    A pool whose replicas are being replaced comes last: its queue is empty, so it would seem to be the fastest.
+
     Raises:
         ModelUnavailable: None accepts; says why for each.
     """
@@ -68,7 +72,8 @@ def choose_pool(pools: Sequence[PoolRoute], model: str, version: str) -> PoolRou
     accepting = [pool for pool in pools if pool.accepts()]
     if not accepting:
         raise ModelUnavailable(model, version, reasons(pools) or "it is being started")
-    return min(accepting, key=_predicted_finish_s)
+    ready = [pool for pool in accepting if not pool.reason_not_ready()]
+    return min(ready or accepting, key=_predicted_finish_s)
 
 
 def reasons(pools: Sequence[PoolRoute]) -> str:
