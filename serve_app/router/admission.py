@@ -32,8 +32,10 @@ def check_budget(model: str, budget_s: float | None, wait_s: float | None, own_s
     """
     if budget_s is None:
         return
+    if not budget_s > 0:  # NaN as well: it has no place in an order
+        raise DeadlineExceeded(model, "router", budget_s, None)
     needed_s = own_s or 0.0
-    if needed_s > budget_s or budget_s <= 0:
+    if needed_s > budget_s:
         raise DeadlineExceeded(model, "router", budget_s, needed_s)
     predicted_s = (wait_s or 0.0) + needed_s
     if predicted_s > budget_s:
