@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -44,7 +45,9 @@ class LocalEdge:
 
     async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
         if self.stage is None:
-            return [self.failure or HeadraceError("the stage has not been started")] * len(requests)
+            failure = self.failure or HeadraceError("the stage has not been started")
+            # A copy for each: one exception raised again and again gathers every raise's traceback, and its tensors.
+            return [copy.copy(failure) for _ in requests]
         return await self.stage.infer_many(requests)
 
     def num_replicas(self) -> int:
