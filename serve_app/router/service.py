@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from models.errors import InvalidRequest, InvalidTensor, UnknownModel
 from models.tensor import Array
 from serve_app.ingress.dataplane import Readiness, ServedModel
@@ -174,7 +176,12 @@ def check_inputs(served: ServedModel, inputs: Mapping[str, Array]) -> int:
     for name, spec in served.inputs.items():
         if name not in inputs:
             raise InvalidRequest(f"input '{name}' is missing")
-        spec.check(inputs[name])
+        array = inputs[name]
+        if not isinstance(array, np.ndarray):
+            raise InvalidTensor(name, f"expected a numpy array, got {type(array).__name__}")
+        spec.check(array)
+        if spec.datatype == "BYTES" and not all(isinstance(value, bytes) for value in array.flat):
+            raise InvalidTensor(name, "every element must be bytes; encode a text with .encode()")
         if num_rows not in (-1, len(inputs[name])):
             raise InvalidTensor(name, f"has {len(inputs[name])} rows, the inputs before it {num_rows}")
         num_rows = len(inputs[name])
