@@ -58,8 +58,9 @@ class Preprocessor:
             manifest = target.source.manifest
             try:
                 transform = await loop.run_in_executor(self._executor, target.source.load_transform)
-            except LoadError as error:
-                self._failures[name] = ModelUnavailable(manifest.name, manifest.version, str(error))
+            except Exception as error:  # whatever it raises, the other models serve and this one says why
+                reason = str(error) if isinstance(error, LoadError) else f"{type(error).__name__}: {error}"
+                self._failures[name] = ModelUnavailable(manifest.name, manifest.version, reason)
                 continue
             edge = ServeEdge(target.model, name)
             dispatcher = Dispatcher(edge, manifest.name, manifest.version, target.limits, where="preprocessing")

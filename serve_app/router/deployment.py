@@ -52,6 +52,7 @@ class Router:
         self._telemetry = Telemetry()
         self._hub = hub
         self._tasks: list[asyncio.Task[None]] = []
+        self._local: list[tuple[PoolRoute, ModelHost]] = []
         self._pools: dict[tuple[str, str], list[PoolRoute]] = {}
         for plan in plans:
             for version in plan.versions.values():
@@ -83,6 +84,13 @@ class Router:
         """Name, versions, tensors and state of every model, for a client on a handle."""
         return self._service.describe()
 
+    def check_health(self) -> None:
+        """Fail when the batcher of a model in this process is dead, so that Serve replaces the process."""
+        for route, host in self._local:
+            if host.batcher is not None and not host.batcher.healthy:
+                route.update(host.status)
+                raise RuntimeError("the batcher of {} version {} stopped".format(*_names(host)))
+
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""
         return serve.get_replica_context().replica_id.unique_id, self._telemetry.snapshot()
@@ -104,6 +112,7 @@ class Router:
             )
             self._telemetry.add_source(lambda: batcher_readings(host))
             route = PoolRoute(plan.pool.name, Dispatcher(LocalEdge(host), *names, version.limits), lambda: 1, needs)
+            self._local.append((route, host))
             self._watch(self._start_local(route, host))
             return route
         dispatcher = Dispatcher(ServeEdge(plan.entry, plan.target), *names, version.limits)
@@ -167,8 +176,9 @@ async def _load_in_front(source: ModelSource, in_front: InFront, dispatcher: Dis
     names = source.manifest.name, source.manifest.version
     try:
         transform = await asyncio.get_running_loop().run_in_executor(None, source.load_transform)
-    except LoadError as error:
-        entry.failure = ModelUnavailable(*names, str(error))
+    except Exception as error:  # whatever it raises, the others serve and this one says why
+        reason = str(error) if isinstance(error, LoadError) else f"{type(error).__name__}: {error}"
+        entry.failure = ModelUnavailable(*names, reason)
         return
     entry.stage = in_front(transform, dispatcher.submit)
 
