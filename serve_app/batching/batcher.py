@@ -137,7 +137,7 @@ class Batcher:
     async def drain(self) -> None:
         """Refuse new requests and return when everything accepted has its answer."""
         self._refusal = self._refusal or "draining"
-        while self._waiting and self._workers:
+        while self._waiting:
             await asyncio.wait(set(self._workers), return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:

@@ -51,6 +51,19 @@ def test_requests_gather_while_the_device_is_busy() -> None:
         assert [call.rows for call in stage.calls] == [[1], [2, 3, 4]]
 
 
+def test_a_caller_who_asks_again_at_once_is_served() -> None:
+    """The answer reaches the caller before the event loop tells anyone that the worker's task has ended."""
+
+    async def ask_three_times(stage: Stage) -> list[float]:
+        return [float((await stage.batcher.submit(ask(value))).outputs["y"][0, 0]) for value in range(3)]
+
+    with Stage(BatchLimits(8), double) as stage:
+        task = stage.loop.create_task(ask_three_times(stage))
+        stage.settle()
+        assert task.done()
+        assert task.result() == [0.0, 2.0, 4.0]
+
+
 def test_concurrent_batches_up_to_the_limit() -> None:
     with Stage(BatchLimits(2), max_concurrent_batches=2) as stage:
         stage.submit(*map(ask, range(6)))
@@ -187,7 +200,9 @@ def test_an_error_that_no_row_can_have_caused_is_not_searched_for() -> None:
     with Stage(BatchLimits(8), busy) as stage:
         futures = stage.submit(*map(ask, range(8)))
         stage.settle()
-        assert all(type(error_of(future)) is Overloaded for future in futures)
+        errors = [error_of(future) for future in futures]
+        assert all(type(error) is Overloaded for error in errors)
+        assert len(set(map(id, errors))) == 8  # a shared exception would collect every caller's traceback
         assert len(stage.batches) == 1
 
 
@@ -248,6 +263,20 @@ def test_a_caller_who_leaves_a_running_batch_touches_nobody() -> None:
         assert (rows_of(first), rows_of(third)) == ([2.0], [6.0])
         stats = stage.batcher.stats()
         assert (stats.num_answered, stats.num_cancelled) == (2, 1)
+
+
+def test_a_caller_who_leaves_a_batch_that_raises_does_not_run_again() -> None:
+    with Stage(BatchLimits(8)) as stage:
+        leaving, staying = stage.submit(ask(1), ask(2))
+        stage.settle()
+        leaving.cancel()
+        stage.calls[0].future.set_exception(ValueError("some row"))
+        stage.settle()
+        assert [call.rows for call in stage.calls] == [[1, 2], [2]]
+        assert stage.batcher.stats().num_cancelled == 1
+        stage.calls[1].future.set_result(double(stage.calls[1].inputs))
+        stage.settle()
+        assert rows_of(staying) == [4.0]
 
 
 def test_deadlines_that_pass_or_cannot_be_met_fail_in_the_queue() -> None:

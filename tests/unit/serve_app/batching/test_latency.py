@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve_app.batching.latency import LatencyModel
@@ -63,6 +63,7 @@ def test_noise_of_five_percent_moves_a_prediction_little(call_s: float, element_
 @given(
     before=st.tuples(CALL_S, ELEMENT_S), after=st.tuples(CALL_S, ELEMENT_S), seed=st.integers(0, 10_000)
 )  # fmt: skip
+@settings(deadline=None)
 def test_it_follows_a_change(before: tuple[float, float], after: tuple[float, float], seed: int) -> None:
     model = LatencyModel()
     feed(model, seed, *before, 200, noise=0.02)

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve_app.batching.answer import Answer
@@ -143,6 +143,7 @@ def test_equal_works_are_served_in_order_of_arrival(
     specs=st.lists(SPECS, min_size=1, max_size=20),
     later=SPECS.filter(lambda spec: spec.deadline_s == 10.0),
 )
+@settings(deadline=None)
 def test_no_work_waits_longer_than_its_bound(limits: BatchLimits, specs: list[Spec], later: Spec) -> None:
     """However urgent what arrives before each take, a work with k older ones leaves within 16 * (k + 1) takes."""
     window, works, drops = make_window(limits, specs)
@@ -332,20 +333,20 @@ def test_a_prediction_that_stops_all_work_is_put_to_the_test() -> None:
 
 
 def test_heaps_do_not_keep_what_left_from_their_middle() -> None:
-    """Urgent works anchor every batch; the last in order come along by topping up and leave keys behind."""
-    window, _, _ = make_window(BatchLimits(2), [])
-    for sequence in range(0, 2000, 2):
-        window.put(make_work(Spec(length=16, deadline_s=50.0), sequence))
-        window.put(make_work(Spec(length=8), sequence + 1))
-        assert len(window.take(0.0, line(1.0, 0.0))) == 2
-    assert not window._queue._order
-    assert not window._queue._shapes
-    window.put(make_work(Spec(shape="waits"), 5000))
-    for sequence in range(5001, 7000, 2):
-        window.put(make_work(Spec(length=16, deadline_s=50.0), sequence))
-        window.put(make_work(Spec(length=8), sequence + 1))
+    """Urgent works anchor every batch; works behind those that wait come along by topping up and leave keys behind."""
+    limits = BatchLimits(32)
+    window, _, _ = make_window(limits, [Spec(shape="waits", num_rows=32)] * 20)
+    sequence = count(20)
+    for _ in range(100):
+        window.put(make_work(Spec(length=16, deadline_s=50.0), next(sequence), limits=limits))
+        for _ in range(31):
+            window.put(make_work(Spec(length=8), next(sequence), limits=limits))
         window.take(0.0, line(1.0, 0.0))
-    assert len(window._queue._order) < 100
+        assert max(len(window._queue._order), len(window._queue._ages)) <= 2 * len(window) + 64
+    take_all(window, line(1.0, 0.0))
+    assert not window._queue._order
+    assert not window._queue._ages
+    assert not window._queue._shapes
 
 
 @given(limits=LIMITS, lengths=st.lists(st.integers(0, 100), min_size=2, max_size=2))
