@@ -1,0 +1,151 @@
+"""A stage in the same process, and collecting several callers' answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import HeadraceError, InferenceFailed, ModelUnavailable, Overloaded
+from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.edge import LocalEdge, answer_all
+from serve_app.messages import InferenceRequest, InferenceResponse, Result
+
+Future = asyncio.Future[InferenceResponse]
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 10))
+
+
+def request(value: float = 1.0) -> InferenceRequest:
+    return InferenceRequest({"x": np.full((1, 1), value, np.float32)}, 1)
+
+
+def answer_to(asked: InferenceRequest) -> InferenceResponse:
+    return InferenceResponse({"y": asked.inputs["x"] * 2})
+
+
+class Stage:
+    async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
+        return [answer_to(asked) for asked in requests]
+
+
+class HandStage:
+    """Futures that resolve when the test says so."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future] = []
+
+    def submit(self, asked: InferenceRequest) -> Future:
+        self.futures.append(asyncio.get_running_loop().create_future())
+        return self.futures[-1]
+
+
+def test_a_stage_in_this_process_is_called_and_is_one_replica() -> None:
+    async def scenario() -> None:
+        edge = LocalEdge(Stage())
+        results = await edge.call([request(1), request(2)], by_reference=True)
+        assert [float(result.outputs["y"][0, 0]) for result in results] == [2, 4]  # type: ignore[union-attr]
+        assert edge.num_replicas() == 1
+
+    run(scenario)
+
+
+def test_a_stage_that_is_not_there_is_every_request_s_failure() -> None:
+    async def scenario() -> None:
+        edge = LocalEdge(None, ModelUnavailable("m", "1", "tokenizer.json: is missing"))
+        results = await edge.call([request(), request()], False)
+        assert [str(result) for result in results] == [str(edge.failure)] * 2
+        edge.stage = Stage()
+        assert isinstance((await edge.call([request()], False))[0], InferenceResponse), "it has loaded since"
+
+    run(scenario)
+
+
+def test_callers_do_not_share_one_exception() -> None:
+    """Each raise adds its frames to an exception's traceback, and they hold the callers' tensors."""
+
+    async def scenario() -> None:
+        edge = LocalEdge(None, ModelUnavailable("m", "1", "tokenizer.json: is missing"))
+        dispatcher = Dispatcher(edge, "m", "1", DispatchLimits())
+        for _ in range(3):
+            with pytest.raises(ModelUnavailable) as caught:
+                await dispatcher.submit(request())
+            assert caught.value is not edge.failure
+        assert edge.failure is not None
+        assert edge.failure.__traceback__ is None
+
+    run(scenario)
+
+
+@given(order=st.permutations(range(5)), failing=st.sets(st.integers(0, 4)))
+def test_answers_come_in_the_order_of_the_requests_whatever_order_they_finish_in(
+    order: list[int], failing: set[int]
+) -> None:
+    async def scenario() -> None:
+        stage = HandStage()
+        requests = [request(value) for value in range(5)]
+        answers = asyncio.ensure_future(answer_all(stage.submit, requests))
+        await asyncio.sleep(0)
+        for index in order:
+            if index in failing:
+                stage.futures[index].set_exception(InferenceFailed("m", "1", str(index)))
+            else:
+                stage.futures[index].set_result(answer_to(requests[index]))
+            await asyncio.sleep(0)
+        for index, result in enumerate(await answers):
+            if index in failing:
+                assert isinstance(result, InferenceFailed)
+                assert result.reason == str(index)
+            else:
+                assert isinstance(result, InferenceResponse)
+                assert result.outputs["y"][0, 0] == 2 * index
+
+    run(scenario)
+
+
+def test_a_request_that_is_refused_at_once_costs_its_neighbours_nothing() -> None:
+    async def scenario() -> None:
+        stage = HandStage()
+
+        def submit(asked: InferenceRequest) -> Future:
+            if asked.inputs["x"][0, 0] == 2:
+                raise Overloaded("m", "full", 1.0)
+            future = stage.submit(asked)
+            future.set_result(answer_to(asked))
+            return future
+
+        first, second, third = await answer_all(submit, [request(1), request(2), request(3)])
+        assert isinstance(second, Overloaded)
+        assert isinstance(first, InferenceResponse)
+        assert isinstance(third, InferenceResponse)
+
+    run(scenario)
+
+
+def test_if_the_caller_goes_away_so_do_all_its_requests() -> None:
+    async def scenario() -> None:
+        stage = HandStage()
+        call = asyncio.ensure_future(answer_all(stage.submit, [request(), request(), request()]))
+        await asyncio.sleep(0)
+        stage.futures[0].set_result(answer_to(request()))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert [future.cancelled() for future in stage.futures] == [False, True, True]
+
+    run(scenario)
+
+
+def test_no_request_is_no_answer() -> None:
+    async def scenario() -> None:
+        assert await answer_all(HandStage().submit, []) == []
+        assert await LocalEdge(None, HeadraceError("x")).call([], False) == []
+
+    run(scenario)
