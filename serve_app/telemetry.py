@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from serve_app.messages import InferenceResponse
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LOAD_BUCKETS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 MODEL_LABELS = ("model", "version")
 
@@ -51,13 +52,12 @@ class Telemetry:
         self._ready = Gauge(
             "headrace_model_ready_replicas", "Replicas that answer for a model.", MODEL_LABELS, registry=self.registry
         )
-        self._load = Gauge(
-            "headrace_model_load_seconds", "Time to load and warm up.", MODEL_LABELS, registry=self.registry
-        )
+        # No gauge: the levels of all replicas are added up, and their load times are no sum.
+        self._load = self._histogram("headrace_model_load_seconds", "Time to load and warm up.", LOAD_BUCKETS_S)
         self._children: dict[tuple[Any, ...], Any] = {}
 
-    def _histogram(self, name: str, documentation: str) -> Histogram:
-        return Histogram(name, documentation, MODEL_LABELS, buckets=LATENCY_BUCKETS_S, registry=self.registry)
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...] = LATENCY_BUCKETS_S) -> Histogram:
+        return Histogram(name, documentation, MODEL_LABELS, buckets=buckets, registry=self.registry)
 
     def _child(self, metric: Any, *labels: str) -> Any:
         # `labels()` locks and joins strings; a dictionary hit is a fifth of its cost.
@@ -85,10 +85,10 @@ class Telemetry:
         self._child(self._batch_seconds, model, version).observe(compute_s)
 
     def set_loaded(self, model: str, version: str, ready: bool, load_s: float | None) -> None:
-        """Say whether this process answers for a model, and how long its load took, seconds."""
+        """Say, once after its load, whether this process answers for a model and how long the load took, seconds."""
         self._ready.labels(model, version).set(ready)
         if load_s is not None:
-            self._load.labels(model, version).set(load_s)
+            self._load.labels(model, version).observe(load_s)
 
     def add_source(self, source: Callable[[], Iterable[Reading]]) -> None:
         """Register numbers that something else counts; they are read on a scrape and cost nothing between."""
