@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
 import grpc  # type: ignore[import-untyped]
 import ray
 from ray import serve
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import AuthenticationError, GetTimeoutError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
@@ -39,7 +40,7 @@ class PlatformUnreachable(HeadraceError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.reason}; start it with `headrace serve`"
+        return f"{self.reason} start the platform with `headrace serve`"
 
 
 class _Connection:
@@ -52,8 +53,12 @@ class _Connection:
         try:
             handle: DeploymentHandle[Any] = serve.get_app_handle(application)
         except RayServeException as error:
+            address = ray.get_runtime_context().gcs_address
             self.close()
-            raise PlatformUnreachable(f"this Ray cluster serves no application '{application}'") from error
+            raise PlatformUnreachable(
+                f"the Ray cluster at {address} serves no application '{application}'; "
+                "name another with `address` or RAY_ADDRESS, or"
+            ) from error
         # With the fast form's environment a handle wants to live in the caller's event loop, which a script has not.
         # Serve gives every caller of this process the same handle, so a second client finds it initialised.
         if not handle.is_initialized:
@@ -274,7 +279,12 @@ def _limit_s(call: Call) -> float | None:
 def _join(address: str | None) -> None:
     try:
         ray.init(address=address or "auto", namespace=NAMESPACE, log_to_driver=False, logging_level=logging.WARNING)
-    except ConnectionError as error:
-        raise PlatformUnreachable("there is no Ray cluster on this machine") from error
+    except (ConnectionError, AuthenticationError) as error:
+        if address is None and "RAY_ADDRESS" not in os.environ:
+            raise PlatformUnreachable("there is no Ray cluster on this machine:") from error
+        raise PlatformUnreachable(
+            f"no answer from the Ray cluster at {address or os.environ['RAY_ADDRESS']}; if it wants a token, set "
+            "RAY_AUTH_MODE=token; if it is gone,"
+        ) from error
     # Serve tells of each handle at INFO; that is no news to whoever calls a library.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)

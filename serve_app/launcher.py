@@ -97,8 +97,8 @@ class _Launch:
     def _run(self) -> int:
         address = os.environ.get("RAY_ADDRESS") or "local"
         if address != "local":
-            _say(f"using the Ray cluster at {address} (RAY_ADDRESS); it is not stopped at the end, and it serves in "
-                 "the form that its own environment sets")  # fmt: skip
+            _say(f"using the Ray cluster at {address} (RAY_ADDRESS): it is not stopped at the end, and its own")
+            _say("environment sets the form in which it serves; if it wants a token, set RAY_AUTH_MODE=token")
         _say(f"starting {self._config.path}; the log is {self._log.path}")
         command = [sys.executable, "-m", "ray.serve.scripts", "run", "--address", address, str(self._config.path)]
         tree = ProcessTree(command, child_environment(os.environ, self._plain), self._log.path)
