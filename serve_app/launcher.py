@@ -70,7 +70,7 @@ def serve(path: Path, plain: bool, timeout_s: float, verbose: bool) -> int:
     try:
         config = read_serve_config(path)
         return _Launch(config, plain, timeout_s, verbose).run()
-    except (SettingsError, CannotServe, AlreadyServing) as error:
+    except (SettingsError, CannotServe, AlreadyServing, OSError) as error:
         _say(str(error), sys.stderr)
         return 1
 
@@ -129,6 +129,9 @@ class _Launch:
         commands = example_commands(self._selected, progress.overview["models"], self._config.url)
         if commands:
             _say("\n".join(["", "try:", *(f"  {command}" for command in commands), ""]))
+        if not self._plain:
+            metrics, statistics = haproxy_ports(os.environ).values()
+            _say(f"HAProxy's own pages are open on every interface: {metrics} (metrics), {statistics} (statistics)")
         _say("Ctrl-C stops it")
 
     def _serve(self, tree: ProcessTree) -> None:
@@ -221,6 +224,21 @@ def child_environment(environ: Mapping[str, str], plain: bool) -> dict[str, str]
     return child
 
 
+def haproxy_ports(environ: Mapping[str, str]) -> dict[str, int]:
+    """Variable to port, of HAProxy's metrics and of its statistics.
+
+    Raises:
+        CannotServe: One is set to what is no number.
+    """
+    ports: dict[str, int] = {}
+    for variable, default in HAPROXY_PORTS.items():
+        try:
+            ports[variable] = int(environ.get(variable, default))
+        except ValueError as error:
+            raise CannotServe(f"{variable} must be a port, got '{environ[variable]}'") from error
+    return ports
+
+
 def check_ports(config: ServeConfig, environ: Mapping[str, str], plain: bool) -> None:
     """Raise CannotServe if a port is taken; says by whom, and how to take another."""
     if _is_taken(config.port):
@@ -232,8 +250,7 @@ def check_ports(config: ServeConfig, environ: Mapping[str, str], plain: bool) ->
         raise CannotServe(
             f"port {config.port} is taken by another program{owner}; set http_options.port in {config.path}"
         )
-    for variable, default in ({} if plain else HAPROXY_PORTS).items():
-        port = int(environ.get(variable, default))
+    for variable, port in ({} if plain else haproxy_ports(environ)).items():
         if _is_taken(port):
             raise CannotServe(f"port {port}, which HAProxy needs for itself, is taken; set {variable} to a free one")
 

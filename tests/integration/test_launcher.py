@@ -194,6 +194,14 @@ def test_when_the_launcher_dies_nothing_is_left(launch: Launch) -> None:
         time.sleep(0.2)
 
 
+def test_a_script_without_a_platform_is_told_to_start_one(tmp_path: Path) -> None:
+    program = "from serve_app.client import HeadraceClient; HeadraceClient()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert "no Ray cluster on this machine: start the platform with `headrace serve`" in done.stderr
+
+
 @pytest.mark.parametrize("by_value", [False, True])
 def test_errors_that_came_through_ray_are_the_platform_s_own(by_value: bool) -> None:
     cause = InvalidTensor("x", "expected shape [-1, 3], got [1, 2]")

@@ -119,6 +119,11 @@ def test_haproxy_s_own_ports_matter_in_the_fast_form_only(taken: int) -> None:
         check_ports(config_of(free), environ, plain=False)
 
 
+def test_a_port_that_is_no_number() -> None:
+    with pytest.raises(CannotServe, match="RAY_SERVE_HAPROXY_STATS_PORT must be a port, got 'x'"):
+        launcher.haproxy_ports({"RAY_SERVE_HAPROXY_STATS_PORT": "x"})
+
+
 # One at a time.
 
 
