@@ -76,6 +76,8 @@ class ModelHost:
             reason = str(error) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
             self._status = ModelStatus("UNAVAILABLE", reason)
             return
+        for num_elements, seconds in self._loaded.timings:
+            self.latency.observe(num_elements, seconds)
         batching = self.manifest.batching
         self._batcher = Batcher(
             self._run,

@@ -17,9 +17,12 @@ from models.model import Compute, Model
 from models.samples import warm_up_inputs
 from models.source import ModelSource, Transform
 from models.tensor import Array
-from serve_app.batching.collate import Layout, Rows, split
+from serve_app.batching.collate import Layout, Rows, split, stack
 
 logger = logging.getLogger(__name__)
+
+WARM_UP_ROWS = 8
+"""Rows of the larger warm-up batches: enough to tell a row's cost from a call's, and soon done on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,14 @@ class LoadedModel:
 
     Attributes:
         load_s: Time from the first byte to the last warm-up run, seconds.
+        timings: Of warm batches: elements and seconds of each.
     """
 
     model: Model
     transform: Transform | None
     layout: Layout
     load_s: float
+    timings: tuple[tuple[int, float], ...]
 
 
 def layout_of(manifest: Manifest) -> Layout:
@@ -54,7 +59,7 @@ def load(source: ModelSource, compute: Compute) -> LoadedModel:
     model = load_model(manifest, files, compute)
     layout = layout_of(manifest)
     try:
-        _warm_up(manifest, files, model, transform, layout)
+        timings = _warm_up(manifest, files, model, transform, layout)
     except LoadError:
         raise
     except Exception as error:
@@ -62,24 +67,45 @@ def load(source: ModelSource, compute: Compute) -> LoadedModel:
         raise FileError(where, f"a warm-up sample failed: {type(error).__name__}: {error}") from error
     load_s = time.monotonic() - started_s
     logger.info("%s version %s is loaded and warm after %.1f s", manifest.name, manifest.version, load_s)
-    return LoadedModel(model, transform, layout, load_s)
+    return LoadedModel(model, transform, layout, load_s, timings)
 
 
 def _warm_up(
     manifest: Manifest, files: Mapping[str, Path], model: Model, transform: Transform | None, layout: Layout
-) -> None:
-    """Run every sample as a client's request would run, and once as a full batch's worth of rows."""
+) -> tuple[tuple[int, float], ...]:
+    """Run every sample as a client's request would run, alone and as a batch of several, and time the warm runs.
+
+    Two sizes at least: from one the cost of a call and that of a row cannot be told apart.
+    """
+    timings = []
     for sample in warm_up_inputs(manifest, files):
         inputs = dict(transform(sample)) if transform is not None else dict(sample)
         num_rows = len(next(iter(inputs.values())))
         for part in split(inputs, num_rows, layout, manifest.batching.max_rows):
-            _check(manifest, model.infer(part.inputs), part)
+            for copies in (1, _copies(part, manifest)):
+                batch = stack([part] * copies, layout)
+                for _ in range(2):
+                    started_s = time.monotonic()
+                    outputs = model.infer(batch)
+                    seconds = time.monotonic() - started_s
+                _check(manifest, outputs, part.num_rows * copies)
+                timings.append((part.num_rows * copies * part.length, seconds))
+    return tuple(timings)
 
 
-def _check(manifest: Manifest, outputs: Mapping[str, Array], part: Rows) -> None:
+def _copies(part: Rows, manifest: Manifest) -> int:
+    """How often a part fits into a warm-up batch within the model's limits."""
+    limits = manifest.batching
+    copies = min(WARM_UP_ROWS, limits.max_rows) // part.num_rows
+    if limits.max_elements is not None:
+        copies = min(copies, limits.max_elements // max(1, part.num_rows * part.length))
+    return max(1, copies)
+
+
+def _check(manifest: Manifest, outputs: Mapping[str, Array], num_rows: int) -> None:
     for spec in manifest.output_specs:
         output = outputs[spec.name]
-        if len(output) != part.num_rows:
-            raise ValueError(f"output '{spec.name}' has {len(output)} rows for {part.num_rows} rows of input")
+        if len(output) != num_rows:
+            raise ValueError(f"output '{spec.name}' has {len(output)} rows for {num_rows} rows of input")
         if output.dtype.kind == "f" and not np.isfinite(output).all():
             logger.warning("%s: output '%s' of a warm-up sample is not finite", manifest.name, spec.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from models.manifest import Manifest
 from models.model import Compute
 from models.source import ModelSource
 from serve_app.messages import InferenceRequest
-from serve_app.replica.host import ModelHost
+from serve_app.replica.host import INLINE_S, ModelHost
 
 ABSENT = {"labels": {"uri": "absent.txt", "sha256": "0" * 64}}
 POISON = -1.0
@@ -31,6 +32,8 @@ class FakeModel:
         self.gate.set()
 
     def infer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        # Longer than what would run on the event loop, where a closed gate would hold the test itself.
+        time.sleep(5 * INLINE_S)
         self.gate.wait(10)
         x = inputs["x"]
         self.batches.append(len(x))

@@ -23,15 +23,23 @@ SAMPLES = [{"inputs": {"x": [[1.0]]}}, {"inputs": {"x": [[1.0], [2.0], [3.0]]}}]
 
 def test_every_sample_runs_in_batches_that_the_model_can_take(tmp_path: Path, fake: FakeModel) -> None:
     loaded = load(source(tmp_path, warm_up=SAMPLES, batching={"max_rows": 2}), Compute())
-    assert fake.batches == [1, 2, 1]
+    # Each part alone and as many as fit, twice each: the first run is cold, the second is timed.
+    assert fake.batches == [1, 1, 2, 2, 2, 2, 2, 2, 1, 1, 2, 2]
+    assert [elements for elements, _ in loaded.timings] == [1, 2, 2, 2, 1, 2]
+    assert all(seconds > 0 for _, seconds in loaded.timings)
     assert loaded.model is fake
     assert loaded.transform is None
     assert loaded.load_s >= 0
 
 
 def test_without_samples_one_made_up_row_runs(tmp_path: Path, fake: FakeModel) -> None:
-    load(source(tmp_path), Compute())
-    assert fake.batches == [1]
+    load(source(tmp_path, batching={"max_rows": 1}), Compute())
+    assert set(fake.batches) == {1}
+
+
+def test_warm_up_batches_keep_the_model_s_limits(tmp_path: Path, fake: FakeModel) -> None:
+    load(source(tmp_path, warm_up=SAMPLES[:1], batching={"max_rows": 64, "max_elements": 3}), Compute())
+    assert fake.batches == [1, 1, 3, 3]
 
 
 def test_samples_go_through_the_preprocessing(tmp_path: Path, fake: FakeModel) -> None:
@@ -92,7 +100,7 @@ def test_a_missing_file_ends_the_load_before_the_model_is_made(tmp_path: Path, f
 def test_numbers_that_are_not_finite_are_logged_with_the_output_s_name(
     tmp_path: Path, fake: FakeModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(fake, "infer", lambda inputs: {"y": np.full((1, 1), np.nan, np.float32)})
+    monkeypatch.setattr(fake, "infer", lambda inputs: {"y": np.full(inputs["x"].shape, np.nan, np.float32)})
     with caplog.at_level(logging.WARNING, lifecycle.__name__):
         load(source(tmp_path), Compute())
     assert "m: output 'y' of a warm-up sample is not finite" in caplog.text
