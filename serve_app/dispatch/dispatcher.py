@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from serve_app.batching.latency import LatencyModel
 from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge
 from serve_app.dispatch.pending import CallerWatch, Pending, fail_all
 from serve_app.messages import InferenceRequest, InferenceResponse
+
+logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 2
 """Inference has no side effect, so a call lost with its replica is sent once more; a request that kills every process
@@ -244,8 +247,10 @@ class Dispatcher:
             # The watch cancels a call when all its callers are gone; a loop that shuts down cancels it too.
             self.stats.num_cancelled += sum(pending.future.cancelled() for pending in batch)
             fail_all(batch, ReplicaLost(self._model, "the call was cancelled"))
-        except Exception as error:
-            fail_all(batch, ReplicaLost(self._model, f"{type(error).__name__}: {error}"))
+        except Exception as error:  # a bug behind: its text may hold a remote traceback, which is for the log alone
+            logger.exception("model '%s' version '%s': a call raised", self._model, self._version)
+            last_line = str(error).strip().rpartition("\n")[2]
+            fail_all(batch, ReplicaLost(self._model, f"{type(error).__name__}: {last_line}"))
         finally:
             watch.close()
             self._rows_under_way -= rows
@@ -277,7 +282,7 @@ class Dispatcher:
                 pending.future.set_result(result)
 
     def _learn(self, num_rows: int, response: InferenceResponse) -> None:
-        if response.batch_rows:
+        if response.batch_rows >= num_rows:  # of a request that was split, the time is that of several batches
             self.latency.observe(response.batch_rows, response.compute_s)
         per_row = response.num_bytes / num_rows
         self._response_bytes_per_row = max(per_row, 0.9 * self._response_bytes_per_row + 0.1 * per_row)

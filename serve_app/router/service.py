@@ -61,7 +61,10 @@ class InferenceService:
         if request.budget_s is None and self._default_budget_s is not None:
             request = request._replace(budget_s=self._default_budget_s)
         if request.budget_s is not None:
-            own_s = dispatcher.latency.predict_s(min(request.num_rows, dispatcher.limits.max_call_rows))
+            # What is larger than a batch runs in several, one after another.
+            batch_rows = min(request.num_rows, dispatcher.limits.max_call_rows)
+            batch_s = dispatcher.latency.predict_s(batch_rows)
+            own_s = None if batch_s is None else batch_s * request.num_rows / batch_rows
             check_budget(model.name, request.budget_s, dispatcher.predicted_wait_s(), own_s)
         response = await dispatcher.submit(request)
         self._telemetry.observe_response(model.name, model.version, response)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import HeadraceError, InferenceFailed, ModelUnavailable, Overloaded
+from models.errors import HeadraceError, InferenceFailed, ModelUnavailable, Overloaded, ReplicaLost
 from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
 from serve_app.dispatch.edge import LocalEdge, answer_all
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
@@ -147,5 +147,41 @@ def test_no_request_is_no_answer() -> None:
     async def scenario() -> None:
         assert await answer_all(HandStage().submit, []) == []
         assert await LocalEdge(None, HeadraceError("x")).call([], False) == []
+
+    run(scenario)
+
+
+def test_a_stage_s_traceback_is_for_the_log_and_not_for_the_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that comes from another process carries the traceback there in its text."""
+
+    class Broken:
+        async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
+            raise RuntimeError('Traceback (most recent call last):\n  File "inside.py", line 1\nTypeError: a bug')
+
+    async def scenario() -> None:
+        dispatcher = Dispatcher(LocalEdge(Broken()), "m", "1", DispatchLimits())
+        with pytest.raises(ReplicaLost) as caught:
+            await dispatcher.submit(request())
+        assert "RuntimeError: TypeError: a bug" in str(caught.value)
+        assert "inside.py" not in str(caught.value)
+
+    run(scenario)
+    assert "inside.py" in caplog.text
+
+
+def test_the_time_of_several_batches_is_not_learned_as_that_of_one() -> None:
+    """Else one client batch of 4096 rows makes every later request look too late, and it is refused."""
+
+    class Splits:
+        async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
+            (asked,) = requests
+            return [InferenceResponse({"y": asked.inputs["x"]}, compute_s=1.0, batch_rows=10)]
+
+    async def scenario() -> None:
+        dispatcher = Dispatcher(LocalEdge(Splits()), "m", "1", DispatchLimits())
+        await dispatcher.submit(InferenceRequest({"x": np.zeros((100, 1))}, 100))
+        assert dispatcher.latency.predict_s(10) is None
+        await dispatcher.submit(InferenceRequest({"x": np.zeros((10, 1))}, 10))
+        assert dispatcher.latency.predict_s(10) == 1.0
 
     run(scenario)

@@ -100,6 +100,14 @@ def test_what_cannot_be_in_time_is_refused_before_it_queues() -> None:
     assert len(edge.seen) == 1
 
 
+def test_a_request_of_many_batches_is_predicted_to_take_their_time_one_after_another() -> None:
+    pool = route(EchoEdge(compute_s=0.1), max_call_rows=10)
+    platform = service([model_plan()], {("m", "1"): [pool]})
+    ask(platform, 10, budget_s=0.5)
+    with pytest.raises(DeadlineExceeded, match="predicted 1000 ms, budget 500 ms"):
+        ask(platform, 100, budget_s=0.5)
+
+
 def test_what_others_make_late_is_told_when_to_come_back() -> None:
     edge = EchoEdge()
     pool = route(edge)
