@@ -55,6 +55,7 @@ class Tensor(Strict):
 
     @property
     def spec(self) -> TensorSpec:
+        """The same as a value that pickles and checks arrays."""
         return TensorSpec(self.name, self.datatype, self.shape, self.labels)
 
 
@@ -68,6 +69,7 @@ class TokenizeSpec(Strict):
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
+        """What the model gets in place of the input."""
         return (TensorSpec("input_ids", "INT32", (-1, -1)), TensorSpec("lengths", "INT32", (-1,)))
 
 
@@ -82,6 +84,7 @@ class ImageSpec(Strict):
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
+        """What the model gets in place of the input."""
         return (TensorSpec("pixels", "UINT8", (-1, self.size, self.size, 3)),)
 
 

@@ -41,6 +41,7 @@ class Selected:
 
     @property
     def name(self) -> str:
+        """The model's name."""
         return self.options.name
 
 

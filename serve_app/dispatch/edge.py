@@ -44,6 +44,7 @@ class LocalEdge:
         self.failure = failure
 
     async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+        """See `Edge`; in one process everything goes by reference."""
         if self.stage is None:
             failure = self.failure or HeadraceError("the stage has not been started")
             # A copy for each: one exception raised again and again gathers every raise's traceback, and its tensors.
@@ -51,6 +52,7 @@ class LocalEdge:
         return await self.stage.infer_many(requests)
 
     def num_replicas(self) -> int:
+        """See `Edge`."""
         return 1
 
 

@@ -34,6 +34,7 @@ class ServeEdge:
         self._handle = handle
 
     async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+        """See `Edge`; if it is cancelled, so is the call at the other end."""
         handle = self._by_reference if by_reference else self._by_value
         response = handle.remote(self._target, requests)
         try:
@@ -52,6 +53,7 @@ class ServeEdge:
         return results
 
     def num_replicas(self) -> int:
+        """See `Edge`."""
         return live_replicas(self._handle)
 
 
