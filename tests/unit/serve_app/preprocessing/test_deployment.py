@@ -1,0 +1,84 @@
+"""The Serve shell around preprocessing, without Serve: each target loads, answers and fails for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import FileError, ModelUnavailable
+from models.manifest import Manifest
+from models.source import ModelSource, Transform
+from serve_app.dispatch.dispatcher import DispatchLimits
+from serve_app.messages import InferenceRequest, InferenceResponse, Result
+from serve_app.preprocessing import deployment
+from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
+
+SPEC = {"datatype": "FP32", "shape": [-1, -1]}
+
+
+class Edge:
+    """The model's deployment behind: doubles."""
+
+    def __init__(self, handle: Any, target: str) -> None:
+        self.target = target
+
+    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+        return [InferenceResponse({self.target: request.inputs["x"] * 2}) for request in requests]
+
+    def num_replicas(self) -> int:
+        return 1
+
+
+def plus(amount: float, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"x": inputs["x"] + amount}
+
+
+def build(what: float | Exception, files: Mapping[str, Path]) -> Transform:
+    if isinstance(what, Exception):
+        raise what
+    return partial(plus, what)
+
+
+def target(what: float | Exception) -> PreprocessingTarget:
+    data = {"name": "m", "version": "1", "backend": "echo", "inputs": [{"name": "x", **SPEC}]}
+    manifest = Manifest.model_validate({**data, "outputs": [{"name": "y", **SPEC}]})
+    source = ModelSource("root", "cache", manifest, transform=partial(build, what))
+    handle: Any = None
+    return PreprocessingTarget(source, handle, DispatchLimits())
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (FileError("tokenizer.json", "is missing"), "tokenizer.json: is missing"),
+        (ImportError("no module PIL"), "ImportError: no module PIL"),
+    ],
+)
+def test_a_target_that_does_not_load_says_why_and_the_others_are_served(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    """An error in the constructor would have Serve restart it for ever, and no model behind it would answer."""
+    monkeypatch.setattr(deployment, "ServeEdge", Edge)
+
+    async def scenario() -> None:
+        made = Preprocessor.__new__(Preprocessor)
+        targets = {"bad": target(error), "a": target(1.0), "b": target(10.0)}
+        await made.__init__(targets, 1)  # type: ignore[misc]
+        requests = [InferenceRequest({"x": np.ones((1, 1), np.float32)}, 1) for _ in range(2)]
+        for name, expected in (("a", 4.0), ("b", 22.0)):
+            for result in await made.infer_many(name, requests):
+                assert isinstance(result, InferenceResponse)
+                assert result.outputs[name][0, 0] == expected, "each target has its own transform and its own model"
+        results = await made.infer_many("bad", requests)
+        assert len(results) == 2
+        for result in results:
+            assert isinstance(result, ModelUnavailable)
+            assert result.reason == sentence
+
+    asyncio.run(scenario())
