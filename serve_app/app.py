@@ -41,6 +41,8 @@ LOGGING = {"enable_access_log": False, "log_level": "INFO"}
 SPARE_CALLS = 16
 
 GRACEFUL_SHUTDOWN_S = 30.0
+# How often a replica that stops looks whether its last call has ended; Serve's 2 s add up over the graph's levels.
+SHUTDOWN_LOOK_S = 0.5
 
 
 def build_app(args: Mapping[str, Any]) -> serve.Application:
@@ -83,6 +85,7 @@ class _Graph:
             # Admission is the router's own: Serve's rejections are plain text that OIP clients cannot read.
             max_ongoing_requests=100_000,
             graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+            graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
         )(serve.ingress()(Router))
         return router.bind(plans, settings.router, hub.bind(["Router", *self._names]))
@@ -101,6 +104,7 @@ class _Graph:
                 max_ongoing_requests=2 * callers.num_replicas * model.options.limits.max_calls_per_replica
                 + SPARE_CALLS,
                 graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+                graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
                 logging_config=LOGGING,
                 **replica_options(pool),
             )(ModelReplica)
@@ -121,6 +125,7 @@ class _Graph:
             ray_actor_options={"num_cpus": options.num_cpus},
             max_ongoing_requests=1_000,
             graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+            graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
         )(Preprocessor)
         return deployment.bind(self._targets[kind], max(1, int(options.num_cpus)))

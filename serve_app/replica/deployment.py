@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import ray
-import torch
 from ray import serve
 
 from models.errors import LoadError
-from models.model import Compute
 from models.source import ModelSource
-from serve_app.batching.stats import BatcherStats
 from serve_app.messages import InferenceRequest, Result
 from serve_app.replica.host import InFront, ModelHost, ModelStatus
+from serve_app.replica.lifecycle import resolve_compute
+from serve_app.replica.readings import batcher_readings
 from serve_app.settings import Pool
-from serve_app.telemetry import Reading, Snapshot, Telemetry
-
-
-def resolve_compute(source: ModelSource, pool: Pool, device: str) -> Compute:
-    """Join what the pool gives with what the manifest allows."""
-    spec = source.manifest.compute
-    return Compute(
-        device=device,
-        precision=pool.precision or spec.precisions[0],
-        num_threads=pool.threads,
-        channels_last=spec.channels_last,
-        compile=pool.compile,
-    )
+from serve_app.telemetry import Snapshot, Telemetry
 
 
 def assigned_device(pool: Pool) -> str:
@@ -39,31 +25,14 @@ def assigned_device(pool: Pool) -> str:
     """
     if pool.device == "cpu":
         return "cpu"
+    import torch  # only where it is needed: the process that builds the graph imports this file too, and waits a second
+
     if not torch.cuda.is_available():
         given = ray.get_gpu_ids()
         raise LoadError(
             f"pool '{pool.name}'", f"torch finds no GPU (Ray assigned {given or 'none'}): install its CUDA build"
         )
     return "cuda:0"
-
-
-def batcher_readings(host: ModelHost) -> Iterator[Reading]:
-    """What a host's batcher counts, as metrics."""
-    if host.batcher is None:
-        return
-    stats: BatcherStats = host.batcher.stats()
-    labels = {"model": host.manifest.name, "version": host.manifest.version}
-    totals = {
-        "cancelled": ("Requests whose caller left before they ran, in the replica.", stats.num_cancelled),
-        "expired": ("Requests dropped because their deadline could not be met, in the replica.", stats.num_expired),
-        "failed": ("Requests on which the model raised.", stats.num_failed),
-    }
-    for name, (documentation, value) in totals.items():
-        yield Reading(f"headrace_replica_{name}_requests", documentation, True, labels, value)
-    padded = stats.num_padded_elements
-    yield Reading("headrace_padded_elements", "Elements computed, padding included.", True, labels, padded)
-    yield Reading("headrace_elements", "Elements of requests.", True, labels, stats.num_elements)
-    yield Reading("headrace_replica_queued_rows", "Rows that wait for a batch.", False, labels, stats.num_queued_rows)
 
 
 class ModelReplica:

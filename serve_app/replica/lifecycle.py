@@ -18,6 +18,7 @@ from models.samples import warm_up_inputs
 from models.source import ModelSource, Transform
 from models.tensor import Array
 from serve_app.batching.collate import Layout, Rows, split, stack
+from serve_app.settings import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,18 @@ class LoadedModel:
 def layout_of(manifest: Manifest) -> Layout:
     """How the rows of the model's inputs are laid out."""
     return Layout(manifest.padded_input, manifest.length_input)
+
+
+def resolve_compute(source: ModelSource, pool: Pool, device: str) -> Compute:
+    """Join what the pool gives with what the manifest allows."""
+    spec = source.manifest.compute
+    return Compute(
+        device=device,
+        precision=pool.precision or spec.precisions[0],
+        num_threads=pool.threads,
+        channels_last=spec.channels_last,
+        compile=pool.compile,
+    )
 
 
 def load(source: ModelSource, compute: Compute) -> LoadedModel:

@@ -17,8 +17,9 @@ from serve_app.dispatch.edge import LocalEdge
 from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
 from serve_app.ingress.http import HttpIngress, HttpLimits
 from serve_app.messages import InferenceResponse
-from serve_app.replica.deployment import batcher_readings, resolve_compute
 from serve_app.replica.host import InFront, ModelHost
+from serve_app.replica.lifecycle import resolve_compute
+from serve_app.replica.readings import batcher_readings
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.router.pools import PoolRoute
 from serve_app.router.service import InferenceService

@@ -13,7 +13,9 @@ from models.errors import LoadError
 from models.model import Compute
 from serve_app.messages import InferenceResponse
 from serve_app.replica import deployment
-from serve_app.replica.deployment import ModelReplica, assigned_device, batcher_readings, resolve_compute
+from serve_app.replica.deployment import ModelReplica, assigned_device
+from serve_app.replica.lifecycle import resolve_compute
+from serve_app.replica.readings import batcher_readings
 from serve_app.settings import Pool
 from tests.unit.serve_app.replica.building import ABSENT, FakeModel, host, request, run, source
 
