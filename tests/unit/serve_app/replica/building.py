@@ -35,6 +35,7 @@ class FakeModel:
         # Longer than what would run on the event loop, where a closed gate would hold the test itself.
         time.sleep(5 * INLINE_S)
         self.gate.wait(10)
+        assert not self.unloads, "it was freed before its last batch"
         x = inputs["x"]
         self.batches.append(len(x))
         self.threads.append(threading.current_thread().name)

@@ -248,7 +248,7 @@ def test_a_deadline_that_passes_in_the_queue_is_told(tmp_path: Path, fake: FakeM
 
 def test_drain_answers_what_was_accepted_refuses_the_rest_and_frees_the_model(tmp_path: Path, fake: FakeModel) -> None:
     async def scenario() -> None:
-        made = host(tmp_path)
+        made = host(tmp_path, manifest={"batching": {"max_rows": 1}})
         await made.start()
         fake.gate.clear()
         accepted = asyncio.ensure_future(made.infer_many([request(1), request(2)]))
@@ -259,7 +259,7 @@ def test_drain_answers_what_was_accepted_refuses_the_rest_and_frees_the_model(tm
         assert isinstance(refused, ModelUnavailable)
         assert fake.unloads == []
         fake.gate.set()
-        assert [value(result) for result in await accepted] == [2, 4]
+        assert [value(result) for result in await accepted] == [2, 4], "the one that runs and the one that waits"
         await draining
         assert made.status.state == "DRAINING"
         (refused,) = await made.infer_many([request(3)])

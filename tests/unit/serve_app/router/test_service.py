@@ -196,6 +196,7 @@ def test_started_waits_for_every_model_to_be_ready_or_failed_and_then_stays() ->
     second.update(FAILED)
     assert platform.started(), "a model that failed for good must not hold up the start for ever"
     first.update(FAILED)
+    second.update(ModelStatus("LOADING", "it was replaced"))
     edge.replicas = 0
     assert platform.started(), "a startup probe succeeds once"
 
