@@ -24,7 +24,7 @@ from serve_app.replica.deployment import ModelReplica
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
-from serve_app.settings import Limits, Pool, Settings, resolve_arguments
+from serve_app.settings import Limits, Pool, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
 
 # Freed activations stay with the process. Read by the C library when a process starts, so it must be its environment.
@@ -96,6 +96,10 @@ class _Graph:
         placement = preprocessing_placement(model.options, source.manifest)
         for pool in self._started_pools(model):
             name = deployment_name(source.manifest, pool)
+            if name in self._models:
+                raise SettingsError(
+                    f"model '{model.name}': its deployment '{name}' has the name of another model's; rename its pool"
+                )
             front = partial(in_front, model=model.name) if placement == "replica" else None
             callers = self._settings.preprocessors if placement == "own" else self._settings.router
             deployment = serve.deployment(

@@ -127,6 +127,6 @@ def describe_served(source: ModelSource, versions: tuple[str, ...]) -> ServedMod
 
 def _class_names(source: ModelSource, entry: str) -> tuple[str, ...]:
     try:
-        return tuple(source.fetch(entry)[entry].read_text().splitlines())
+        return tuple(source.fetch(entry)[entry].read_text("utf-8", errors="replace").splitlines())
     except LoadError:
         return ()  # the replica's own load fails on the same file and says so

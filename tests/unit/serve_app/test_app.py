@@ -138,6 +138,16 @@ def test_two_versions_with_labels(root: Path) -> None:
     assert name_of(graph.pool(version="2").model) == "m-v2-cpu"
 
 
+def test_two_models_never_share_a_deployment(tmp_path: Path) -> None:
+    """Names hold the character that joins them: one of the two would answer with the other's outputs."""
+    write_version(tmp_path, "m", "1-v2")
+    write_version(tmp_path, "m-v1", "2")
+    with pytest.raises(SettingsError, match=r"model 'm-v1': its deployment 'm-v1-v2-cpu' has the name of another"):
+        build(tmp_path)
+    graph = build(tmp_path, {"name": "m"}, {"name": "m-v1", "pools": [{"name": "other"}]})
+    assert graph.models == ["m-v1-v2-cpu", "m-v1-v2-other"]
+
+
 def test_a_gpu_pool_without_a_gpu_is_skipped_and_the_cpu_pool_serves(root: Path) -> None:
     graph = build(root, {"name": "m", "pools": [{}, GPU]})
     assert graph.models == ["m-v1-cpu"]

@@ -209,6 +209,13 @@ def test_a_missing_file_of_class_names_is_no_reason_to_serve_nothing(root: Path)
     assert describe_served(model.sources["1"], ("1",)).class_labels == {"y": ()}
 
 
+def test_class_names_in_another_encoding_are_no_reason_to_serve_nothing(root: Path) -> None:
+    outputs = [{"name": "y", "datatype": "FP32", "shape": [-1, 2], "labels": "names"}]
+    write_version(root, "m", "1", {"names": b"chien\nl\xe9zard\n"}, outputs=outputs)
+    (model,) = select(root)
+    assert describe_served(model.sources["1"], ("1",)).class_labels == {"y": ("chien", "l\ufffdzard")}
+
+
 @pytest.mark.parametrize(("kind", "encoded"), [("image", {"text"}), ("tokenize", set())])
 def test_only_images_are_encoded_inputs(root: Path, kind: str, encoded: set[str]) -> None:
     write_front(root, "m", kind)
