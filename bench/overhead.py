@@ -60,7 +60,7 @@ def _measure(url: str, duration_s: float) -> dict[str, float]:
     return {
         "requests_per_s": many.requests_per_s,
         "p99_ms": many.percentile_s(99) * 1e3,
-        "errors": many.num_errors + one.num_errors,
+        "errors": many.num_errors + one.num_errors + many.num_lost + one.num_lost,
         "p50_ms": one.percentile_s(50) * 1e3,
         "generator_cpu_ratio": many.cpu_s / many.duration_s,
     }
