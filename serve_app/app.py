@@ -21,6 +21,7 @@ from serve_app.dispatch.dispatcher import DispatchLimits
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 from serve_app.preprocessing.stage import in_front
 from serve_app.replica.deployment import ModelReplica
+from serve_app.replica.host import InFront
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
@@ -100,7 +101,7 @@ class _Graph:
                 raise SettingsError(
                     f"model '{model.name}': its deployment '{name}' has the name of another model's; rename its pool"
                 )
-            front = partial(in_front, model=model.name) if placement == "replica" else None
+            front = _in_front(source.manifest) if placement == "replica" else None
             callers = self._settings.preprocessors if placement == "own" else self._settings.router
             deployment = serve.deployment(
                 name=name,
@@ -153,7 +154,7 @@ class _Graph:
         self, model: Selected, source: ModelSource, pool: Pool, preprocessors: Mapping[str, Any]
     ) -> RemotePool | LocalPool:
         placement = preprocessing_placement(model.options, source.manifest)
-        front = partial(in_front, model=model.name) if placement == "router" else None
+        front = _in_front(source.manifest) if placement == "router" else None
         if model.options.placement == "router":
             return LocalPool(pool, front)
         name = deployment_name(source.manifest, pool)
@@ -166,6 +167,10 @@ class _Graph:
         return [
             pool for pool in model.options.pools if pool.device == "cpu" or pool.start == "always" or _cluster_has_gpu()
         ]
+
+
+def _in_front(manifest: Manifest) -> InFront:
+    return partial(in_front, model=manifest.name, version=manifest.version)
 
 
 def deployment_name(manifest: Manifest, pool: Pool) -> str:

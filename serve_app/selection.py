@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from models.errors import HeadraceError, LoadError
+from models.errors import HeadraceError, LoadError, UnknownModel
 from models.manifest import ImageSpec, Manifest
 from models.registry import Registry
 from models.repository import Repository
@@ -70,8 +70,11 @@ def _select(model: options.Model, registry: Registry, settings: Settings) -> Sel
         places = {version: registry.resolve(model.name, version)[0] for version in versions if version in chosen}
         for version in chosen - places.keys():
             registry.resolve(model.name, version)
+    except UnknownModel as error:
+        raise SettingsError(f"the repositories have no such model, version or label: {error}") from error
     except HeadraceError as error:
-        raise SettingsError(f"model '{model.name}': {error}") from error
+        # The repository's fault, not the settings': the other models serve.
+        return Selected(model, {}, {}, "latest", {"latest": str(error)})
     sources: dict[str, ModelSource] = {}
     broken: dict[str, str] = {}
     for version, repository in places.items():

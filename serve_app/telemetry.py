@@ -1,6 +1,6 @@
 """Every metric, its labels and buckets, declared once; and their totals over all replicas.
 
-Each process counts for itself. On a scrape the snapshots of all replicas are added up by `merge`. Times are seconds.
+Each process counts for itself. On a scrape the snapshots of all replicas are added up. Times are seconds.
 """
 
 from __future__ import annotations
@@ -133,15 +133,12 @@ def _family(metric: Metric) -> FamilySnapshot:
     return FamilySnapshot(metric.name, metric.documentation, metric.type, samples)
 
 
-def merge(live: Iterable[Snapshot], gone: Iterable[Snapshot] = ()) -> tuple[bytes, str]:
+def add(live: Iterable[Snapshot], gone: Iterable[Snapshot] = ()) -> Snapshot:
     """Add up the processes' metrics.
 
     Args:
         live: One snapshot for each running process.
         gone: Last snapshots of processes that ended; their totals stay, their levels do not.
-
-    Returns:
-        Prometheus' text form and its content type.
     """
     families: dict[str, FamilySnapshot] = {}
     sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
@@ -154,22 +151,26 @@ def merge(live: Iterable[Snapshot], gone: Iterable[Snapshot] = ()) -> tuple[byte
                 totals = sums.setdefault(family.name, {})
                 for name, labels, value in family.samples:
                     totals[name, labels] = totals.get((name, labels), 0.0) + value
+    return tuple(
+        family._replace(samples=tuple((*key, value) for key, value in sums[name].items()))
+        for name, family in families.items()
+    )
+
+
+def render(snapshot: Snapshot) -> tuple[bytes, str]:
+    """Give a snapshot in Prometheus' text form, and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Merged(families, sums))
+    registry.register(_Fixed(snapshot))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-class _Merged(Collector):
-    def __init__(
-        self,
-        families: Mapping[str, FamilySnapshot],
-        sums: Mapping[str, Mapping[tuple[str, tuple[tuple[str, str], ...]], float]],
-    ) -> None:
-        self._families, self._sums = families, sums
+class _Fixed(Collector):
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
-        for name, family in self._families.items():
-            metric = Metric(name, family.documentation, family.kind)
-            for (sample, labels), value in self._sums[name].items():
+        for family in self._snapshot:
+            metric = Metric(family.name, family.documentation, family.kind)
+            for sample, labels, value in family.samples:
                 metric.add_sample(sample, dict(labels), value)
             yield metric

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from models.errors import DeadlineExceeded, HeadraceError, ModelUnavailable, Overloaded, ReplicaLost
+from models.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ReplicaLost
 from serve_app.batching.latency import LatencyModel
 from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge
 from serve_app.dispatch.pending import CallerWatch, Pending, fail_all
@@ -273,13 +273,15 @@ class Dispatcher:
             results = await self.edge.call(requests, by_reference)
         self.stats.num_calls_by_reference += by_reference
         for pending, result in zip(batch, results, strict=True):
-            if isinstance(result, HeadraceError):
-                if not pending.future.done():
-                    pending.future.set_exception(result)
-                continue
-            self._learn(pending.request.num_rows, result)
-            if not pending.future.done():
-                pending.future.set_result(result)
+            future = pending.future
+            if isinstance(result, InferenceResponse):
+                self._learn(pending.request.num_rows, result)
+            if future.done():
+                self.stats.num_cancelled += future.cancelled()
+            elif isinstance(result, InferenceResponse):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
 
     def _learn(self, num_rows: int, response: InferenceResponse) -> None:
         if response.batch_rows >= num_rows:  # of a request that was split, the time is that of several batches

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from models.errors import HeadraceError
+from models.errors import HeadraceError, ModelUnavailable
 from serve_app.messages import InferenceRequest, InferenceResponse, Result, Stage
 
 
@@ -36,17 +36,20 @@ class Edge(Protocol):
         ...
 
 
+NOT_STARTED = "it has not been started"
+
+
 class LocalEdge:
     """A stage in this process; `stage` is set once it has loaded, `failure` says why there is none."""
 
-    def __init__(self, stage: Stage | None, failure: HeadraceError | None = None) -> None:
+    def __init__(self, stage: Stage | None, failure: ModelUnavailable | None = None) -> None:
         self.stage = stage
         self.failure = failure
 
     async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
         """See `Edge`; in one process everything goes by reference."""
         if self.stage is None:
-            failure = self.failure or HeadraceError("the stage has not been started")
+            failure = self.failure or ModelUnavailable("", "", NOT_STARTED)
             # A copy for each: one exception raised again and again gathers every raise's traceback, and its tensors.
             return [copy.copy(failure) for _ in requests]
         return await self.stage.infer_many(requests)
@@ -64,14 +67,14 @@ async def answer_all(
     If the caller goes away, so do its requests.
     """
     waiting: list[asyncio.Future[InferenceResponse] | HeadraceError] = []
-    for request in requests:
-        try:
-            waiting.append(submit(request))
-        except HeadraceError as error:
-            waiting.append(error)
     try:
+        for request in requests:
+            try:
+                waiting.append(submit(request))
+            except HeadraceError as error:
+                waiting.append(error)
         return [await _result(entry) for entry in waiting]
-    except asyncio.CancelledError:
+    except BaseException:
         for entry in waiting:
             if isinstance(entry, asyncio.Future):
                 entry.cancel()

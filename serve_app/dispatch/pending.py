@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 
 from models.errors import HeadraceError
@@ -59,7 +60,7 @@ class CallerWatch:
 
 
 def fail_all(batch: list[Pending], error: HeadraceError) -> None:
-    """Give every caller that still waits the same error."""
+    """Give every caller that still waits the error, each a copy: a raised exception gathers its caller's traceback."""
     for pending in batch:
         if not pending.future.done():
-            pending.future.set_exception(error)
+            pending.future.set_exception(copy.copy(error))

@@ -78,12 +78,23 @@ class Dataplane(Protocol):
         """Whether every model can answer."""
         ...
 
+    def traffic_readiness(self) -> Readiness:
+        """Whether requests should be sent here: all has started, and some model can answer.
+
+        A model that cannot load must not take the others from their callers.
+        """
+        ...
+
     def started(self) -> bool:
         """Whether every model was ready (or had failed for good) once since the start."""
         ...
 
     def record(self, model: str, version: str, status: int, latency_s: float) -> None:
         """Count one finished inference request; model and version are "" where the request named none that exists."""
+        ...
+
+    async def drain(self) -> None:
+        """Refuse new requests, and return when every accepted one has its answer."""
         ...
 
     async def metrics(self) -> tuple[bytes, str]:

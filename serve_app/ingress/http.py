@@ -130,7 +130,7 @@ class HttpIngress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or a lifespan message."""
         if scope["type"] != "http":
-            await answer_other(scope, receive, send)
+            await answer_other(scope, receive, send, self._dataplane.drain)
             return
         started = self._clock()
         route = find_route(relative_path(scope["path"], scope.get("root_path", "")))
@@ -237,7 +237,7 @@ class HttpIngress:
         return json_reply({"status": "ok"})
 
     async def _ready(self, call: _Call) -> Reply:
-        return _readiness_reply(self._dataplane.platform_readiness(), {"status": "ready"})
+        return _readiness_reply(self._dataplane.traffic_readiness(), {"status": "ready"})
 
     async def _startup(self, call: _Call) -> Reply:
         started = Readiness(self._dataplane.started(), "models are being loaded for the first time")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
@@ -14,6 +16,7 @@ from ray import serve
 from models.errors import HeadraceError, LoadError, ModelUnavailable
 from models.source import ModelSource
 from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge
 from serve_app.messages import InferenceRequest, Result
 from serve_app.preprocessing.stage import TransformStage
@@ -64,13 +67,17 @@ class Preprocessor:
                 continue
             edge = ServeEdge(target.model, name)
             dispatcher = Dispatcher(edge, manifest.name, manifest.version, target.limits, where="preprocessing")
-            self._stages[name] = TransformStage(transform, dispatcher.submit, self._executor, manifest.name)
+            self._stages[name] = TransformStage(
+                transform, dispatcher.submit, self._executor, manifest.name, manifest.version
+            )
+            labels = {"model": manifest.name, "version": manifest.version, "pool": name, "edge": "preprocessing"}
+            self._telemetry.add_source(partial(dispatcher_readings, dispatcher, labels))
 
     async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
         """See `messages.Stage`."""
         stage = self._stages.get(target)
         if stage is None:
-            return [self._failures[target]] * len(requests)
+            return [copy.copy(self._failures[target]) for _ in requests]
         return await stage.infer_many(requests)
 
     def telemetry(self) -> tuple[str, Snapshot]:

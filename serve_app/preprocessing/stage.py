@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from models.errors import DeadlineExceeded, HeadraceError, InvalidRequest
+from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed
 from models.source import Transform
+from models.tensor import Array
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
 Submit = Callable[[InferenceRequest], asyncio.Future[InferenceResponse]]
@@ -24,6 +25,7 @@ class TransformStage:
         submit: Takes the transformed request to the next stage.
         executor: Runs the transform, so that the event loop stays free.
         model: Name for errors.
+        version: Version for errors.
         clock: Seconds, monotonic.
     """
 
@@ -33,10 +35,11 @@ class TransformStage:
         submit: Submit,
         executor: Executor,
         model: str,
+        version: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transform, self._submit, self._executor = transform, submit, executor
-        self._model, self._clock = model, clock
+        self._model, self._version, self._clock = model, version, clock
 
     async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
         """See `messages.Stage`."""
@@ -48,21 +51,28 @@ class TransformStage:
         started_s = self._clock()
         loop = asyncio.get_running_loop()
         try:
-            inputs = await loop.run_in_executor(self._executor, self._transform, request.inputs)
+            inputs = await loop.run_in_executor(self._executor, self._in_time, request, started_s)
             spent_s = self._clock() - started_s
-            budget_s = request.budget_s
-            if budget_s is not None:
-                if spent_s >= budget_s:
-                    raise DeadlineExceeded(self._model, "preprocessing", budget_s, None)
-                budget_s -= spent_s
+            budget_s = None if request.budget_s is None else request.budget_s - spent_s
             response = await self._submit(request._replace(inputs=inputs, budget_s=budget_s))
         except HeadraceError as error:
             return error
         except Exception as error:  # a transform's own fault must not cost the neighbours their answers
-            return InvalidRequest(f"preprocessing failed: {type(error).__name__}: {error}")
+            reason = f"preprocessing raised {type(error).__name__}: {error}"
+            return InferenceFailed(self._model, self._version, reason)
         return response._replace(preprocess_s=response.preprocess_s + spent_s)
 
+    def _in_time(self, request: InferenceRequest, started_s: float) -> dict[str, Array]:
+        """Transform, in the worker's thread; not what has waited for it past its deadline."""
+        budget_s = request.budget_s
+        if budget_s is not None and self._clock() - started_s >= budget_s:
+            raise DeadlineExceeded(self._model, "preprocessing", budget_s, None)
+        inputs = self._transform(request.inputs)
+        if budget_s is not None and self._clock() - started_s >= budget_s:
+            raise DeadlineExceeded(self._model, "preprocessing", budget_s, None)
+        return inputs
 
-def in_front(transform: Transform, submit: Submit, model: str) -> TransformStage:
+
+def in_front(transform: Transform, submit: Submit, model: str, version: str) -> TransformStage:
     """Put a transform before the next stage in the same process, with one worker thread of its own."""
-    return TransformStage(transform, submit, ThreadPoolExecutor(1, thread_name_prefix="transform"), model)
+    return TransformStage(transform, submit, ThreadPoolExecutor(1, thread_name_prefix="transform"), model, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import ray
@@ -35,6 +36,10 @@ def assigned_device(pool: Pool) -> str:
     return "cuda:0"
 
 
+RELOAD_S = 30.0
+"""Pause between attempts to load a model that could not be loaded."""
+
+
 class ModelReplica:
     """One model version on one pool's hardware.
 
@@ -48,6 +53,7 @@ class ModelReplica:
         self._telemetry = Telemetry()
         self._name, self._version = source.manifest.name, source.manifest.version
         self._failure: ModelStatus | None = None
+        self._retry: asyncio.Task[None] | None = None
         try:
             device = assigned_device(pool)
         except LoadError as error:
@@ -55,9 +61,9 @@ class ModelReplica:
         self._host = ModelHost(source, resolve_compute(source, pool, device), self._observe_batch, in_front)
         if self._failure is None:
             await self._host.start()
+            self._retry = asyncio.get_running_loop().create_task(self._load_again())
         self._telemetry.add_source(lambda: batcher_readings(self._host))
-        status = self.status()
-        self._telemetry.set_loaded(self._name, self._version, status.state == "READY", status.load_s)
+        self._report_loaded()
 
     async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
         """See `messages.Stage`; a model replica has one target."""
@@ -79,5 +85,18 @@ class ModelReplica:
     def _observe_batch(self, num_rows: int, queue_s: float, compute_s: float) -> None:
         self._telemetry.observe_batch(self._name, self._version, num_rows, compute_s)
 
+    async def _load_again(self) -> None:
+        """Try again while the model cannot be loaded: a store that was away comes back, a file is put right."""
+        while self._host.batcher is None:
+            await asyncio.sleep(RELOAD_S)
+            await self._host.start()
+            self._report_loaded()
+
+    def _report_loaded(self) -> None:
+        status = self.status()
+        self._telemetry.set_loaded(self._name, self._version, status.state == "READY", status.load_s)
+
     async def __del__(self) -> Any:
+        if self._retry is not None:
+            self._retry.cancel()
         await self._host.drain()

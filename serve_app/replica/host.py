@@ -71,11 +71,14 @@ class ModelHost:
         """Load and warm up; a failure becomes the status, so that the process stays and says why."""
         loop = asyncio.get_running_loop()
         try:
-            self._loaded = await loop.run_in_executor(self._executor, load, self._source, self._compute)
+            loaded = await loop.run_in_executor(self._executor, load, self._source, self._compute)
         except Exception as error:  # whatever a backend raises, the others serve and this one says why
             reason = str(error) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
             self._status = ModelStatus("UNAVAILABLE", reason)
             return
+        if self._status.state == "DRAINING":
+            return
+        self._loaded = loaded
         for num_elements, seconds in self._loaded.timings:
             self.latency.observe(num_elements, seconds)
         batching = self.manifest.batching
@@ -122,10 +125,12 @@ class ModelHost:
         return await answer_all(self.submit, requests)
 
     async def drain(self) -> None:
-        """Refuse new requests, answer the accepted ones, free the model."""
+        """Refuse new requests, answer the accepted ones, free the model; once."""
+        if self._status.state == "DRAINING":
+            return
+        self._status = ModelStatus("DRAINING", "it is shutting down")
         if self._batcher is not None:
             await self._batcher.drain()
-        self._status = ModelStatus("DRAINING", "it is shutting down")
         if self._loaded is not None:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._loaded.model.unload)
         self._executor.shutdown(wait=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from models.source import ModelSource
 from models.tensor import Array
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge
+from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
 from serve_app.ingress.http import HttpIngress, HttpLimits
+from serve_app.ingress.status import status_of
 from serve_app.messages import InferenceResponse
 from serve_app.replica.host import InFront, ModelHost
 from serve_app.replica.lifecycle import resolve_compute
@@ -78,8 +81,18 @@ class Router:
         priority: int = 0,
         budget_s: float | None = None,
     ) -> tuple[str, InferenceResponse]:
-        """Answer a request from a handle; see `InferenceService.infer_arrays`."""
-        return await self._service.infer_arrays(model, inputs, version, outputs, priority, budget_s)
+        """Answer a request from a handle, and count it as one over the wire; see `InferenceService.infer_arrays`."""
+        started_s, status, answered_by = time.monotonic(), 500, ""
+        try:
+            answer = await self._service.infer_arrays(model, inputs, version, outputs, priority, budget_s)
+            status, answered_by = 200, answer[0]
+            return answer
+        except BaseException as error:
+            status = status_of(error)
+            raise
+        finally:
+            known = model if model in self._service.model_names() else ""
+            self._service.record(known, answered_by, status, time.monotonic() - started_s)
 
     def models(self) -> list[dict[str, Any]]:
         """Name, versions, tensors and state of every model, for a client on a handle."""
@@ -89,7 +102,7 @@ class Router:
         """Fail when the batcher of a model in this process is dead, so that Serve replaces the process."""
         for route, host in self._local:
             if host.batcher is not None and not host.batcher.healthy:
-                route.update(host.status)
+                route.update([host.status])
                 raise RuntimeError("the batcher of {} version {} stopped".format(*_names(host)))
 
     def telemetry(self) -> tuple[str, Snapshot]:
@@ -117,8 +130,9 @@ class Router:
             self._watch(self._start_local(route, host))
             return route
         dispatcher = Dispatcher(ServeEdge(plan.entry, plan.target), *names, version.limits)
-        entry = LocalEdge(None, ModelUnavailable(*names, "its preprocessing is being loaded"))
+        entry = None
         if plan.in_router is not None:
+            entry = LocalEdge(None, ModelUnavailable(*names, "its preprocessing is being loaded"))
             self._watch(_load_in_front(source, plan.in_router, dispatcher, entry))
             dispatcher = Dispatcher(entry, *names, version.limits)
         scales_to_zero = plan.pool.autoscaling is not None and plan.pool.autoscaling.min_replicas == 0
@@ -128,6 +142,7 @@ class Router:
             lambda: min(live_replicas(plan.entry), live_replicas(plan.model)),
             needs,
             scales_to_zero,
+            entry,
         )
         self._watch(_watch_remote(route, plan.model))
         return route
@@ -137,35 +152,26 @@ class Router:
 
     async def _start_local(self, route: PoolRoute, host: ModelHost) -> None:
         await host.start()
-        route.update(host.status)
+        route.update([host.status])
         self._telemetry.set_loaded(*_names(host), host.status.state == "READY", host.status.load_s)
 
     def _readings(self) -> Iterator[Reading]:
         for (model, version), pools in self._pools.items():
             for pool in pools:
-                labels = {"model": model, "version": version, "pool": pool.name}
-                stats = pool.dispatcher.stats
-                totals = {
-                    "dispatch_calls": ("Calls from the router to the pool.", stats.num_calls),
-                    "dispatch_calls_by_reference": ("Of them, through shared memory.", stats.num_calls_by_reference),
-                    "cancelled_requests": ("Requests whose caller left, in the router.", stats.num_cancelled),
-                    "expired_requests": ("Requests whose deadline passed, in the router.", stats.num_expired),
-                    "retried_requests": ("Requests sent again after their replica was lost.", stats.num_retried),
-                    "rejected_requests": ("Requests refused because the queue was full.", stats.num_rejected),
-                }
-                for name, (documentation, value) in totals.items():
-                    yield Reading(f"headrace_{name}", documentation, True, labels, value)
-                queued = pool.dispatcher.num_queued
-                yield Reading("headrace_queued_requests", "Requests that wait in the router.", False, labels, queued)
+                labels = {"model": model, "version": version, "pool": pool.name, "edge": "router"}
+                yield from dispatcher_readings(pool.dispatcher, labels)
 
 
 async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any]) -> None:
-    """Ask a replica how it is: often while it starts, seldom when it answers."""
+    """Ask its replicas how they are: often while they start, seldom when they answer."""
     while True:
         pause_s = WATCH_STARTING_S
-        if route.num_replicas() > 0:
+        if live_replicas(handle) == 0:
+            route.update([])
+        else:
             try:
-                route.update(await asyncio.wait_for(_ask(handle), STATUS_TIMEOUT_S))
+                answers = handle.broadcast("status").results_async()
+                route.update(await asyncio.wait_for(answers, STATUS_TIMEOUT_S))
                 pause_s = WATCH_READY_S
             except Exception as error:  # a replica that dies while it is asked is no news to the watch
                 logger.info("status of %s: %s", handle.deployment_name, type(error).__name__)
@@ -182,10 +188,6 @@ async def _load_in_front(source: ModelSource, in_front: InFront, dispatcher: Dis
         entry.failure = ModelUnavailable(*names, reason)
         return
     entry.stage = in_front(transform, dispatcher.submit)
-
-
-async def _ask(handle: DeploymentHandle[Any]) -> Any:
-    return await handle.status.remote()
 
 
 def _names(host: ModelHost) -> tuple[str, str]:

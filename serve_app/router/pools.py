@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from models.errors import ModelUnavailable
 from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.edge import NOT_STARTED, LocalEdge
 from serve_app.replica.host import ModelStatus
 
 
@@ -18,6 +19,7 @@ class PoolRoute:
         num_replicas: Counts the live replicas of its deployments; 0 if any has none.
         needs: What each of its replicas asks of Ray, in words.
         may_be_empty: It scales to zero, so having no replica is no fault.
+        entry: The preprocessing that runs in the router's process before the call; None: there is none.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class PoolRoute:
         num_replicas: Callable[[], int],
         needs: str,
         may_be_empty: bool = False,
+        entry: LocalEdge | None = None,
     ) -> None:
         self.name = name
         self.dispatcher = dispatcher
@@ -34,10 +37,15 @@ class PoolRoute:
         self.num_replicas = num_replicas
         self._needs = needs
         self._may_be_empty = may_be_empty
+        self._entry = entry
         self._status = ModelStatus("LOADING", "no replica has answered yet")
 
-    def update(self, status: ModelStatus) -> None:
-        """Take what a replica said."""
+    def update(self, statuses: Sequence[ModelStatus]) -> None:
+        """Take what its replicas say: one that can answer is enough. Of none that is left, nothing is known."""
+        if not statuses:
+            status = ModelStatus("LOADING", "no replica has answered yet")
+        else:
+            status = next((status for status in statuses if status.state == "READY"), statuses[0])
         self._status = status
         self.was_ready = self.was_ready or status.state == "READY"
 
@@ -50,6 +58,8 @@ class PoolRoute:
         """Why it cannot answer now; empty: it can."""
         if self.failed:
             return self._status.reason
+        if self._entry is not None and self._entry.stage is None:
+            return self._entry.failure.reason if self._entry.failure else NOT_STARTED
         if self.num_replicas() == 0:
             return "" if self._may_be_empty else f"no replica is running; each needs {self._needs}"
         return "" if self._status.state == "READY" else self._status.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,8 @@ class InferenceService:
         dispatcher = choose_pool(pools, *key).dispatcher
         if request.budget_s is None and self._default_budget_s is not None:
             request = request._replace(budget_s=self._default_budget_s)
-        if request.budget_s is not None:
+        # An idle pool lets everything try: a prediction that refuses all that comes would never be corrected.
+        if request.budget_s is not None and (dispatcher.rows_ahead or not request.budget_s > 0):
             # What is larger than a batch runs in several, one after another.
             batch_rows = min(request.num_rows, dispatcher.limits.max_call_rows)
             batch_s = dispatcher.latency.predict_s(batch_rows)
@@ -117,6 +119,14 @@ class InferenceService:
                     waiting.append(f"{plan.name} version {version}: {readiness.reason}")
         return Readiness(not waiting, "; ".join(waiting))
 
+    def traffic_readiness(self) -> Readiness:
+        """See `Dataplane`."""
+        readiness = self.platform_readiness()
+        if readiness.ready or not self.started():
+            return readiness
+        answers = any(not reasons(pools) for pools in self._pools.values())
+        return Readiness(answers, "" if answers else readiness.reason)
+
     def started(self) -> bool:
         """See `Dataplane`."""
         if not self._started:
@@ -150,10 +160,8 @@ class InferenceService:
         return rows
 
     async def drain(self) -> None:
-        """Answer every accepted request, and refuse new ones."""
-        for pools in self._pools.values():
-            for pool in pools:
-                await pool.dispatcher.drain()
+        """See `Dataplane`."""
+        await asyncio.gather(*(pool.dispatcher.drain() for pools in self._pools.values() for pool in pools))
 
     def _plan(self, model: str) -> ModelPlan:
         try:
