@@ -17,7 +17,7 @@ from ray.serve.handle import DeploymentHandle
 
 from models.manifest import Manifest
 from models.source import ModelSource
-from serve_app.dispatch.dispatcher import DispatchLimits
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 from serve_app.preprocessing.stage import in_front
 from serve_app.replica.deployment import ModelReplica

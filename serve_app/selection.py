@@ -64,6 +64,7 @@ def select_models(settings: Settings) -> list[Selected]:
 def _select(model: options.Model, registry: Registry, settings: Settings) -> Selected:
     try:
         versions = registry.versions(model.name)
+        _check_labels(model, versions)
         labels = {**registry.labels(model.name), "latest": registry.resolve(model.name, "latest")[1]}
         default = registry.resolve(model.name)[1]
         chosen = {labels.get(wanted, wanted) for wanted in model.versions} or {default}
@@ -88,6 +89,15 @@ def _select(model: options.Model, registry: Registry, settings: Settings) -> Sel
         default = list(places)[-1]
     served_labels = {label: version for label, version in labels.items() if version in places}
     return Selected(model, sources, served_labels, default, broken)
+
+
+def _check_labels(model: options.Model, versions: list[str]) -> None:
+    for label, version in model.labels.items():
+        if label in versions:
+            raise SettingsError(f"model '{model.name}': label '{label}' is also the name of a version")
+        if version not in versions:
+            known = ", ".join(versions)
+            raise SettingsError(f"model '{model.name}': label '{label}' names version '{version}'; there is: {known}")
 
 
 def _source(root: str, cache_dir: str, manifest: Manifest, model: options.Model) -> ModelSource:

@@ -14,11 +14,11 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from models.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ReplicaLost
 from serve_app.batching.latency import LatencyModel
 from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge
+from serve_app.dispatch.limits import DispatchLimits, DispatchStats
 from serve_app.dispatch.pending import CallerWatch, Pending, fail_all
 from serve_app.messages import InferenceRequest, InferenceResponse
 
@@ -30,30 +30,6 @@ it runs in takes two of them down, not all."""
 
 MIN_SWEEP_S = 0.005
 """Overdue requests are looked for at most this often: each look goes over the whole queue."""
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchLimits:
-    """What one dispatcher may hold and send."""
-
-    max_queued_requests: int = 2048
-    max_calls_per_replica: int = 3
-    max_call_requests: int = 256
-    max_call_rows: int = 256
-    max_call_bytes: int = 1_000_000
-    max_wait_s: float = 60.0
-
-
-@dataclass(slots=True)
-class DispatchStats:
-    """Totals since the start, and what waits now."""
-
-    num_calls: int = 0
-    num_calls_by_reference: int = 0
-    num_cancelled: int = 0
-    num_expired: int = 0
-    num_retried: int = 0
-    num_rejected: int = 0
 
 
 class Dispatcher:
@@ -91,6 +67,7 @@ class Dispatcher:
         self._pump_scheduled = False
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_due_s = math.inf
+        self._answered_s = clock()
         self._draining = False
         # Serve ties a call to the request in whose context it is made, and cancels it with that request; a coalesced
         # call belongs to no single request, so it runs in the context of the start.
@@ -138,6 +115,10 @@ class Dispatcher:
         if batch_s is None:
             return None
         return batch_s * rows / batch_rows / max(1, self.edge.num_replicas())
+
+    def idle_s(self) -> float:
+        """Time since the last answer, seconds; 0 while rows are ahead."""
+        return 0.0 if self.rows_ahead else self._clock() - self._answered_s
 
     async def drain(self) -> None:
         """Refuse new requests and return when every accepted one has its answer."""
@@ -257,12 +238,7 @@ class Dispatcher:
 
     async def _send(self, batch: list[Pending], rows: int) -> None:
         now_s = self._clock()
-        requests = [
-            pending.request
-            if pending.request.budget_s is None
-            else pending.request._replace(budget_s=pending.deadline_s - now_s)
-            for pending in batch
-        ]
+        requests = [pending.to_send(now_s) for pending in batch]
         size = max(sum(pending.num_bytes for pending in batch), int(rows * self._response_bytes_per_row))
         by_reference = size > self.limits.max_call_bytes
         self.stats.num_calls += 1
@@ -272,6 +248,7 @@ class Dispatcher:
             by_reference = True
             results = await self.edge.call(requests, by_reference)
         self.stats.num_calls_by_reference += by_reference
+        self._answered_s = self._clock()
         for pending, result in zip(batch, results, strict=True):
             future = pending.future
             if isinstance(result, InferenceResponse):

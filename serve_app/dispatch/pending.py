@@ -35,6 +35,11 @@ class Pending:
         self.key = (self.deadline_s, request.priority or LAST_PRIORITY, number)
         self.attempts = 0
 
+    def to_send(self, now_s: float) -> InferenceRequest:
+        """The request with the budget that is left: clocks of two machines do not agree, spans do."""
+        request = self.request
+        return request if request.budget_s is None else request._replace(budget_s=self.deadline_s - now_s)
+
     def __lt__(self, other: Pending) -> bool:
         return self.key < other.key
 

@@ -15,7 +15,8 @@ from ray import serve
 
 from models.errors import HeadraceError, LoadError, ModelUnavailable
 from models.source import ModelSource
-from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge
 from serve_app.messages import InferenceRequest, Result

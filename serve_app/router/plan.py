@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.source import ModelSource
-from serve_app.dispatch.dispatcher import DispatchLimits
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.ingress.dataplane import ServedModel
 from serve_app.replica.host import InFront
 from serve_app.settings import Pool

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.errors import InvalidRequest, InvalidTensor, UnknownModel
 from models.tensor import Array
+from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.ingress.dataplane import Readiness, ServedModel
 from serve_app.messages import InferenceRequest, InferenceResponse
 from serve_app.router.admission import check_budget, check_size
@@ -61,13 +62,8 @@ class InferenceService:
         dispatcher = choose_pool(pools, *key).dispatcher
         if request.budget_s is None and self._default_budget_s is not None:
             request = request._replace(budget_s=self._default_budget_s)
-        # An idle pool lets everything try: a prediction that refuses all that comes would never be corrected.
-        if request.budget_s is not None and (dispatcher.rows_ahead or not request.budget_s > 0):
-            # What is larger than a batch runs in several, one after another.
-            batch_rows = min(request.num_rows, dispatcher.limits.max_call_rows)
-            batch_s = dispatcher.latency.predict_s(batch_rows)
-            own_s = None if batch_s is None else batch_s * request.num_rows / batch_rows
-            check_budget(model.name, request.budget_s, dispatcher.predicted_wait_s(), own_s)
+        if request.budget_s is not None:
+            check_budget(model.name, request.budget_s, *_predicted(dispatcher, request.num_rows))
         response = await dispatcher.submit(request)
         self._telemetry.observe_response(model.name, model.version, response)
         return response
@@ -168,6 +164,20 @@ class InferenceService:
             return self._plans[model]
         except KeyError:
             raise UnknownModel(model, None, tuple(self._plans)) from None
+
+
+def _predicted(dispatcher: Dispatcher, num_rows: int) -> tuple[float | None, float | None]:
+    """Seconds until the rows ahead are answered, and seconds of the request itself; None where nothing is known.
+
+    What was idle for as long as the prediction says lets a request try: one that refuses all is never corrected.
+    """
+    # What is larger than a batch runs in several, one after another.
+    batch_rows = min(num_rows, dispatcher.limits.max_call_rows)
+    batch_s = dispatcher.latency.predict_s(batch_rows)
+    own_s = None if batch_s is None else batch_s * num_rows / batch_rows
+    if own_s is not None and dispatcher.idle_s() > own_s:
+        return None, None
+    return dispatcher.predicted_wait_s(), own_s
 
 
 def check_inputs(served: ServedModel, inputs: Mapping[str, Array]) -> int:

@@ -161,6 +161,7 @@ class FakeDataplane:
         self.models = standard_models() if models is None else dict(models)
         self.requests: list[InferenceRequest] = []
         self.records: list[Recorded] = []
+        self.drained = False
         self.ready = Readiness(True)
         self.gate = asyncio.Event()
         self.gate.set()
@@ -194,8 +195,14 @@ class FakeDataplane:
     def platform_readiness(self) -> Readiness:
         return self.ready
 
+    def traffic_readiness(self) -> Readiness:
+        return self.ready
+
     def started(self) -> bool:
         return self.ready.ready
+
+    async def drain(self) -> None:
+        self.drained = True
 
     def record(self, model: str, version: str, status: int, latency_s: float) -> None:
         self.records.append(Recorded(model, version, status, latency_s))

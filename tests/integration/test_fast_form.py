@@ -35,7 +35,13 @@ def test_it_was_live_while_it_loaded_and_started_only_then(platform: Platform) -
     started = platform.probes.index(("/startup", 200))
     for probe in (("/health", 200), ("/ready", 503), ("/startup", 503)):
         assert platform.probes.index(probe) < started
-    assert ("/ready", 200) not in platform.probes, "two models of the tests can never be ready"
+
+
+def test_broken_models_take_no_traffic_from_the_others(platform: Platform) -> None:
+    assert httpx.get(f"{platform.url}/ready").status_code == 200
+    strict = httpx.get(f"{platform.url}/v2/health/ready")
+    assert strict.status_code == 503, "the protocol's readiness means every model"
+    assert "damaged" in strict.json()["error"]
 
 
 def test_a_model_that_cannot_load_says_why_and_the_others_serve(platform: Platform) -> None:

@@ -85,12 +85,22 @@ def test_a_draft_beside_numbers_is_not_the_latest(root: Path) -> None:
     assert (model.default, model.labels["latest"]) == ("2", "2")
 
 
+def test_a_repository_s_fault_breaks_its_model_and_no_other(root: Path) -> None:
+    for name in ("m", "n"):
+        write_version(root, name, "1")
+    (root / "n" / "labels.yaml").write_text("stable: '9'\n")
+    good, bad = select(root, {"name": "m"}, {"name": "n"})
+    assert list(good.sources) == ["1"]
+    assert (dict(bad.sources), bad.default) == ({}, "latest")
+    assert "'stable' names version '9'" in bad.broken["latest"]
+
+
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
         ({"name": "n"}, "model 'n' is not served; served models: m"),
         ({"name": "m", "versions": ["9"]}, "model 'm' has no version or label '9'; it has: 1"),
-        ({"name": "m", "labels": {"stable": "9"}}, "'stable' names version '9'; there is: 1"),
+        ({"name": "m", "labels": {"stable": "9"}}, "label 'stable' names version '9'; there is: 1"),
         ({"name": "m", "labels": {"latest": "1"}}, "'latest' is the highest version and cannot be set"),
         ({"name": "m", "labels": {"1": "1"}}, "'1' is also the name of a version"),
     ],

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve_app.messages import InferenceResponse
-from serve_app.telemetry import LATENCY_BUCKETS_S, ROWS_BUCKETS, Reading, Snapshot, Telemetry, merge
+from serve_app.telemetry import LATENCY_BUCKETS_S, ROWS_BUCKETS, Reading, Snapshot, Telemetry, add, render
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def parsed(live: Iterable[Snapshot], gone: Iterable[Snapshot] = ()) -> Samples:
     """What a Prometheus server would take from a scrape; a text it cannot read raises."""
-    text, content_type = merge(live, gone)
+    text, content_type = render(add(live, gone))
     assert content_type.startswith("text/plain")
     found: Samples = {}
     for family in text_string_to_metric_families(text.decode()):
@@ -166,7 +166,7 @@ def test_two_sources_of_the_same_number_are_one_family() -> None:
     telemetry = Telemetry()
     for model in "ab":
         telemetry.add_source(lambda model=model: [Reading("headrace_x", "X.", True, {"model": model}, 1.0)])
-    text, _ = merge([telemetry.snapshot()])
+    text, _ = render(add([telemetry.snapshot()]))
     assert text.count(b"# TYPE headrace_x_total counter") == 1
     assert total(parsed([telemetry.snapshot()]), "headrace_x_total") == 2
 
@@ -176,7 +176,7 @@ def test_nobody_running_is_an_empty_page() -> None:
 
 
 def test_every_metric_says_what_it_is_in_the_names_that_prometheus_asks_for() -> None:
-    text, _ = merge([Telemetry().snapshot()])
+    text, _ = render(add([Telemetry().snapshot()]))
     for family in text_string_to_metric_families(text.decode()):
         assert family.documentation
         assert family.documentation.endswith(".")

@@ -107,3 +107,22 @@ def test_a_deployment_that_hangs_is_left_out_after_a_while(platform: Platform, m
         await asyncio.wait_for((await hub()).collect(), 10)
 
     asyncio.run(scenario())
+
+
+def test_replicas_that_ended_long_ago_are_one_sum(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it a platform that scales for a year remembers every replica that it ever had."""
+
+    async def scenario() -> None:
+        now_s = [0.0]
+        monkeypatch.setattr(telemetry_hub.time, "monotonic", lambda: now_s[0])
+        made = await hub()
+        for number in range(5):
+            replica = Telemetry()
+            replica.observe_request("m", "1", 200, 0.1)
+            platform.replicas["m"] = {f"m{number}": replica}
+            text, _ = await made.collect()
+            assert value(text, REQUESTS) == number + 1
+            now_s[0] += telemetry_hub.FORGET_AFTER_S + 1
+        assert len(made._last) == 2, "the router and the last replica"
+
+    asyncio.run(scenario())

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, ModelUnavailable, Overloaded, ReplicaLost
-from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import CallLost, MessageTooLarge
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
 
@@ -238,6 +239,37 @@ def test_a_call_all_of_whose_callers_left_is_cancelled() -> None:
         await turns()
         assert edge.calls[0][2].cancelled()
         assert dispatcher.stats.num_cancelled == 2
+
+    run(scenario)
+
+
+def test_a_caller_that_left_a_call_whose_neighbours_stayed_is_counted() -> None:
+    async def scenario() -> None:
+        edge = HandEdge()
+        dispatcher = make(edge)
+        leaves, stays = dispatcher.submit(request(1)), dispatcher.submit(request(2))
+        await turns()
+        leaves.cancel()
+        edge.answer(0)
+        assert (await stays).outputs["y"][0, 0] == 4
+        assert dispatcher.stats.num_cancelled == 1
+
+    run(scenario)
+
+
+def test_callers_of_a_lost_call_get_an_error_each() -> None:
+    """One exception raised twice carries the traceback, and so the tensors, of both callers."""
+
+    async def scenario() -> None:
+        edge = HandEdge()
+        dispatcher = make(edge)
+        futures = [dispatcher.submit(request(value)) for value in (1, 2)]
+        await turns()
+        edge.calls[0][2].set_exception(RuntimeError("bug"))
+        await turns()
+        first, second = (future.exception() for future in futures)
+        assert str(first) == str(second)
+        assert first is not second
 
     run(scenario)
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import HeadraceError, InferenceFailed, ModelUnavailable, Overloaded, ReplicaLost
-from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge, answer_all
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
 Future = asyncio.Future[InferenceResponse]

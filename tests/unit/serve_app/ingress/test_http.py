@@ -61,6 +61,21 @@ def test_lifespan(app: HttpIngress) -> None:
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
+def test_the_end_is_confirmed_when_all_is_answered() -> None:
+    dataplane = FakeDataplane()
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    drained: list[bool] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        drained.append(dataplane.drained)
+
+    asyncio.run(HttpIngress(dataplane, HttpLimits())({"type": "lifespan"}, receive, send))
+    assert drained == [False, True]
+
+
 def test_websockets_are_refused(app: HttpIngress) -> None:
     sent: list[Any] = []
 

@@ -14,7 +14,7 @@ import pytest
 from models.errors import FileError, ModelUnavailable
 from models.manifest import Manifest
 from models.source import ModelSource, Transform
-from serve_app.dispatch.dispatcher import DispatchLimits
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 from serve_app.preprocessing import deployment
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor

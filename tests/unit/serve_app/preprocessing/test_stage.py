@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import DeadlineExceeded, HeadraceError, InvalidTensor, ModelUnavailable, Overloaded
+from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, InvalidTensor, ModelUnavailable, Overloaded
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 from serve_app.preprocessing.stage import TransformStage, in_front
 
@@ -73,10 +73,11 @@ def run(
     behind: Next,
     does: Callable[[Mapping[str, Any]], dict[str, Any]] = transform,
     clock: Clock | None = None,
+    num_threads: int = 2,
 ) -> None:
     async def scenario() -> None:
-        with ThreadPoolExecutor(2) as executor:
-            await test(TransformStage(does, behind.submit, executor, "m", clock or Clock()))
+        with ThreadPoolExecutor(num_threads) as executor:
+            await test(TransformStage(does, behind.submit, executor, "m", "1", clock or Clock()))
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
@@ -116,8 +117,8 @@ def test_a_row_that_cannot_be_transformed_fails_alone() -> None:
 def test_a_bug_in_the_transform_costs_its_request_and_no_other() -> None:
     async def test(stage: TransformStage) -> None:
         broken, good = await stage.infer_many([request(BROKEN), request(1)])
-        assert isinstance(broken, HeadraceError)
-        assert "preprocessing failed: ZeroDivisionError: a bug" in str(broken)
+        assert isinstance(broken, InferenceFailed), "ours, not the caller's mistake"
+        assert str(broken).endswith("preprocessing raised ZeroDivisionError: a bug")
         assert value(good) == 2
 
     run(test, Next())
@@ -189,6 +190,30 @@ def test_a_budget_that_is_spent_here_is_not_passed_on(spent_s: float) -> None:
     assert behind.seen == []
 
 
+def test_what_waited_for_the_worker_past_its_deadline_is_not_transformed() -> None:
+    clock, behind = Clock(), Next()
+    transformed: list[float] = []
+    gate = threading.Event()
+
+    def slow(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        assert gate.wait(10)
+        transformed.append(float(inputs["x"][0, 0]))
+        clock.now_s += 3.0
+        return transform(inputs)
+
+    async def test(stage: TransformStage) -> None:
+        call = asyncio.ensure_future(stage.infer_many([request(1), request(2, budget_s=2.0)]))
+        for _ in range(5):  # both wait for the one worker
+            await asyncio.sleep(0)
+        gate.set()
+        first, late = await call
+        assert value(first) == 2
+        assert isinstance(late, DeadlineExceeded)
+
+    run(test, behind, slow, clock, num_threads=1)
+    assert transformed == [1]
+
+
 def test_a_request_goes_on_while_its_neighbour_is_still_transformed() -> None:
     gate, behind = threading.Event(), Next()
 
@@ -239,7 +264,7 @@ def test_in_front_keeps_the_event_loop_free() -> None:
         return transform(inputs)
 
     async def scenario() -> None:
-        stage = in_front(remembers, Next().submit, "m")
+        stage = in_front(remembers, Next().submit, "m", "1")
         await stage.infer_many([request(1), request(2)])
 
     asyncio.run(scenario())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,25 @@ def test_the_destructor_drains(tmp_path: Path, fake: FakeModel) -> None:
 def test_a_host_counts_nothing_before_it_is_loaded(tmp_path: Path) -> None:
     made = host(tmp_path)
     assert list(batcher_readings(made)) == []
+
+
+def test_a_failed_load_is_tried_again_until_it_succeeds(
+    tmp_path: Path, fake: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store was away when the replica started; nobody should have to restart it by hand."""
+    monkeypatch.setattr(deployment, "RELOAD_S", 0.01)
+    absent = {"labels": {"uri": "absent.txt", "sha256": hashlib.sha256(b"here").hexdigest()}}
+
+    async def scenario() -> None:
+        made = await replica(tmp_path, files=absent)
+        assert made.status().state == "UNAVAILABLE"
+        (tmp_path / "m" / "1").mkdir(parents=True)
+        (tmp_path / "m" / "1" / "absent.txt").write_bytes(b"here")
+        while made.status().state != "READY":  # noqa: ASYNC110 - a thread loads
+            await asyncio.sleep(0.01)
+        (result,) = await made.infer_many("m", [request()])
+        assert isinstance(result, InferenceResponse)
+        assert made._retry is not None
+        await made._retry
+
+    run(scenario)

@@ -147,7 +147,7 @@ def test_preprocessing_in_front_is_run_first_and_its_errors_stay_with_their_row(
     tmp_path: Path, fake: FakeModel
 ) -> None:
     async def scenario() -> None:
-        made = host(tmp_path, transform=build_plus_ten, in_front=partial(in_front, model="m"))
+        made = host(tmp_path, transform=build_plus_ten, in_front=partial(in_front, model="m", version="1"))
         await made.start()
         good, bad = await made.infer_many([request(1), request(99)])
         assert value(good) == 22
@@ -290,3 +290,38 @@ def test_a_dead_batcher_fails_its_callers_and_shows(tmp_path: Path, monkeypatch:
 
     run(scenario)
     gc.collect()  # an exception that nobody took would warn here
+
+
+def test_draining_refuses_at_once_and_a_second_time_does_nothing(tmp_path: Path, fake: FakeModel) -> None:
+    async def scenario() -> None:
+        made = host(tmp_path)
+        await made.start()
+        fake.gate.clear()
+        answer = asyncio.ensure_future(made.infer_many([request()]))
+        await asyncio.sleep(0.01)
+        draining = asyncio.ensure_future(made.drain())
+        await asyncio.sleep(0)
+        assert made.status.state == "DRAINING"
+        fake.gate.set()
+        await draining
+        await made.drain()
+        assert value((await answer)[0]) == 2
+        assert len(fake.unloads) == 1
+
+    run(scenario)
+
+
+def test_a_drain_during_the_load_does_not_end_ready(tmp_path: Path, fake: FakeModel) -> None:
+    async def scenario() -> None:
+        made = host(tmp_path)
+        fake.gate.clear()
+        loading = asyncio.ensure_future(made.start())
+        await asyncio.sleep(0.01)
+        await made.drain()
+        fake.gate.set()
+        await loading
+        assert made.status.state == "DRAINING"
+        (refused,) = await made.infer_many([request()])
+        assert isinstance(refused, ModelUnavailable)
+
+    run(scenario)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,8 @@ from models.errors import HeadraceError
 from models.manifest import Manifest
 from models.source import ModelSource
 from models.tensor import TensorSpec
-from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.ingress.dataplane import ServedModel
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 from serve_app.replica.host import ModelStatus
@@ -78,8 +80,9 @@ def model_plan(
 def route(
     edge: EchoEdge, status: ModelStatus | None = READY, name: str = "cpu", may_be_empty: bool = False, **limits: Any
 ) -> PoolRoute:
-    dispatcher = Dispatcher(edge, "m", "1", DispatchLimits(**limits))
+    clock = limits.pop("clock", time.monotonic)
+    dispatcher = Dispatcher(edge, "m", "1", DispatchLimits(**limits), clock=clock)
     made = PoolRoute(name, dispatcher, edge.num_replicas, "1 CPU", may_be_empty)
     if status is not None:
-        made.update(status)
+        made.update([status])
     return made

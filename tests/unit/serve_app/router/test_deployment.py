@@ -14,8 +14,9 @@ import pytest
 
 from models.errors import FileError, ModelUnavailable
 from models.source import ModelSource, Transform
-from serve_app.dispatch.dispatcher import Dispatcher, DispatchLimits
+from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.ingress.http import HttpIngress
 from serve_app.messages import InferenceRequest
 from serve_app.preprocessing.stage import in_front
@@ -122,7 +123,7 @@ def test_preprocessing_that_does_not_load_is_told_to_every_caller(error: Excepti
     async def scenario() -> None:
         edge = LocalEdge(None, ModelUnavailable("m", "1", "its preprocessing is being loaded"))
         dispatcher = Dispatcher(EchoEdge(), "m", "1", DispatchLimits())
-        await _load_in_front(source, partial(in_front, model="m"), dispatcher, edge)
+        await _load_in_front(source, partial(in_front, model="m", version="1"), dispatcher, edge)
         (result,) = await edge.call([InferenceRequest({"x": np.ones((1, 1))}, 1)], False)
         assert sentence in str(result)
 
@@ -135,7 +136,7 @@ def test_preprocessing_in_the_router_runs_before_the_call() -> None:
     async def scenario() -> None:
         edge = LocalEdge(None)
         dispatcher = Dispatcher(EchoEdge(), "m", "1", DispatchLimits())
-        await _load_in_front(source, partial(in_front, model="m"), dispatcher, edge)
+        await _load_in_front(source, partial(in_front, model="m", version="1"), dispatcher, edge)
         (result,) = await edge.call([InferenceRequest({"x": np.ones((1, 1))}, 1)], False)
         assert result.outputs["y"].tolist() == [[2.0]]  # type: ignore[union-attr]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from models.errors import ModelUnavailable
+from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.edge import LocalEdge
+from serve_app.dispatch.limits import DispatchLimits
 from serve_app.replica.host import ModelStatus
-from serve_app.router.pools import choose_pool, reasons
+from serve_app.router.pools import PoolRoute, choose_pool, reasons
 from tests.unit.serve_app.router.building import READY, EchoEdge, route
 
 FAILED = ModelStatus("UNAVAILABLE", "weights: is missing")
@@ -43,7 +46,7 @@ def test_a_pool_that_scales_to_zero_takes_requests_before_its_first_replica() ->
 def test_a_failed_pool_is_not_ready_whatever_else_holds(num_replicas: int, may_be_empty: bool) -> None:
     """Else readiness and answers contradict each other: ready, and every request refused."""
     pool = route(EchoEdge(num_replicas), READY, may_be_empty=may_be_empty)
-    pool.update(FAILED)
+    pool.update([FAILED])
     assert pool.failed
     assert not pool.accepts()
     assert pool.reason_not_ready() == "weights: is missing"
@@ -51,7 +54,7 @@ def test_a_failed_pool_is_not_ready_whatever_else_holds(num_replicas: int, may_b
 
 def test_a_pool_recovers_when_a_replica_answers_again() -> None:
     pool = route(EchoEdge(), FAILED)
-    pool.update(READY)
+    pool.update([READY])
     assert pool.accepts()
     assert pool.reason_not_ready() == ""
 
@@ -59,7 +62,7 @@ def test_a_pool_recovers_when_a_replica_answers_again() -> None:
 def test_the_single_pool_is_chosen_and_if_it_failed_its_reason_is_given() -> None:
     pool = route(EchoEdge())
     assert choose_pool([pool], "m", "1") is pool
-    pool.update(FAILED)
+    pool.update([FAILED])
     with pytest.raises(ModelUnavailable, match="model 'm' version '1' is unavailable: weights: is missing"):
         choose_pool([pool], "m", "1")
 
@@ -67,7 +70,7 @@ def test_the_single_pool_is_chosen_and_if_it_failed_its_reason_is_given() -> Non
 def test_each_pool_s_reason_is_named() -> None:
     pools = [route(EchoEdge(), FAILED), route(EchoEdge(0), None, "gpu")]
     assert reasons(pools) == f"pool cpu: weights: is missing; pool gpu: {NONE}"
-    pools[0].update(READY)
+    pools[0].update([READY])
     assert reasons(pools) == ""
 
 
@@ -100,3 +103,24 @@ def test_if_every_pool_lost_its_replicas_the_request_waits_in_one() -> None:
     for edge in edges:
         edge.replicas = 0
     assert choose_pool(pools, "m", "1") in pools
+
+
+def test_one_ready_replica_is_enough_and_none_left_is_a_new_start() -> None:
+    pool = route(EchoEdge(), None, may_be_empty=True)
+    pool.update([FAILED, READY])
+    assert (pool.failed, pool.reason_not_ready()) == (False, "")
+    pool.update([FAILED, FAILED])
+    assert pool.failed
+    assert not pool.accepts()
+    pool.update([])
+    assert pool.accepts(), "scaled to zero: the next request starts a replica, which may load"
+
+
+def test_preprocessing_in_the_router_is_waited_for() -> None:
+    edge = EchoEdge()
+    entry = LocalEdge(None, ModelUnavailable("m", "1", "its preprocessing is being loaded"))
+    pool = PoolRoute("cpu", Dispatcher(edge, "m", "1", DispatchLimits()), edge.num_replicas, "1 CPU", entry=entry)
+    pool.update([READY])
+    assert pool.reason_not_ready() == "its preprocessing is being loaded"
+    entry.stage = object()  # type: ignore[assignment]
+    assert pool.reason_not_ready() == ""

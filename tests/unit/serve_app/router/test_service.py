@@ -27,7 +27,7 @@ from serve_app.router.plan import ModelPlan
 from serve_app.router.pools import PoolRoute
 from serve_app.router.service import InferenceService, check_inputs
 from serve_app.telemetry import Telemetry
-from tests.unit.serve_app.router.building import EchoEdge, model_plan, route, served
+from tests.unit.serve_app.router.building import READY, EchoEdge, model_plan, route, served
 
 FAILED = ModelStatus("UNAVAILABLE", "weights: is missing")
 Routes = dict[tuple[str, str], list[PoolRoute]]
@@ -98,6 +98,45 @@ def test_what_cannot_be_in_time_is_refused_before_it_queues() -> None:
     with pytest.raises(DeadlineExceeded, match="predicted 10000 ms, budget 1000 ms"):
         ask(platform, budget_s=1.0)
     assert len(edge.seen) == 1
+
+
+def test_one_slow_answer_does_not_lock_a_model_out_for_good() -> None:
+    """Only a request that runs can correct the prediction that refuses it."""
+    clock = [0.0]
+    edge = EchoEdge(compute_s=10.0)
+    pool = route(edge, clock=lambda: clock[0])
+    platform = service([model_plan()], {("m", "1"): [pool]})
+    ask(platform)
+    with pytest.raises(DeadlineExceeded):
+        ask(platform, budget_s=1.0)
+    edge.compute_s = 0.01
+    clock[0] += 10.1
+    ask(platform, budget_s=1.0)
+    ask(platform, budget_s=1.0)
+    assert len(edge.seen) == 3
+
+
+def test_traffic_goes_where_some_model_answers_once_all_has_started() -> None:
+    good, bad = route(EchoEdge(), None), route(EchoEdge(), FAILED)
+    platform = service(
+        [model_plan("m"), model_plan("n"), model_plan("o", (), broken={"1": "no manifest"})],
+        {("m", "1"): [good], ("n", "1"): [bad]},
+    )
+    assert not platform.traffic_readiness().ready, "one is still loading"
+    good.update([READY])
+    assert platform.traffic_readiness().ready
+    assert not platform.platform_readiness().ready, "the protocol's readiness means every model"
+    good.update([FAILED])
+    assert "n version 1" in platform.traffic_readiness().reason
+
+
+def test_drain_reaches_every_pool() -> None:
+    pools = [route(EchoEdge()), route(EchoEdge())]
+    platform = service([model_plan("m"), model_plan("n")], {("m", "1"): pools[:1], ("n", "1"): pools[1:]})
+    asyncio.run(platform.drain())
+    for name in ("m", "n"):
+        with pytest.raises(ModelUnavailable, match="shutting down"):
+            asyncio.run(platform.infer(platform.find(name, None), InferenceRequest({"x": rows()}, 1)))
 
 
 def test_a_request_of_many_batches_is_predicted_to_take_their_time_one_after_another() -> None:
@@ -191,12 +230,12 @@ def test_started_waits_for_every_model_to_be_ready_or_failed_and_then_stays() ->
     plans = [model_plan("m"), model_plan("n"), model_plan("b", (), broken={"1": "wrong"})]
     platform = service(plans, {("m", "1"): [first], ("n", "1"): [second]})
     assert not platform.started()
-    first.update(ModelStatus("READY"))
+    first.update([ModelStatus("READY")])
     assert not platform.started()
-    second.update(FAILED)
+    second.update([FAILED])
     assert platform.started(), "a model that failed for good must not hold up the start for ever"
-    first.update(FAILED)
-    second.update(ModelStatus("LOADING", "it was replaced"))
+    first.update([FAILED])
+    second.update([ModelStatus("LOADING", "it was replaced")])
     edge.replicas = 0
     assert platform.started(), "a startup probe succeeds once"
 
