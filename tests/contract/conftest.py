@@ -88,7 +88,7 @@ def model_names(client: httpx.Client) -> list[str]:
 @pytest.fixture
 def all_ready(client: httpx.Client) -> None:
     """For tests of what a server says whose models all answer; one with broken models is tested for saying that."""
-    if client.get("/ready").status_code != 200:
+    if client.get("/v2/health/ready").status_code != 200:
         pytest.skip("not every model of the server under test is ready")
 
 
