@@ -35,7 +35,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_entry_point_s_commands_are_there() -> None:
-    app = cli.build([offered("platform", "app", "serve_app.commands"), offered("other", "other")])
+    app = cli.build([offered("platform", "app", "serve_app.command.commands"), offered("other", "other")])
     assert CliRunner().invoke(app, ["greet"]).output == "hello\n"
     assert CliRunner().invoke(app, ["leave"]).exit_code == 3
     shown = CliRunner().invoke(app, ["--help"]).output
@@ -69,7 +69,8 @@ def test_version() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from serve_app import cli, commands; sys.argv = ['headrace', '--help']\n"
+        "import sys; from serve_app import cli; from serve_app.command import commands\n"
+        "sys.argv = ['headrace', '--help']\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         "print(sorted({'ray', 'torch', 'numpy', 'requests', 'pydantic'} & sys.modules.keys()))"

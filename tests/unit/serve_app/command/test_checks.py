@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from serve_app.checks import Finding, Machine, check_file, check_settings, this_machine
-from serve_app.commands import app
+from serve_app.command.checks import Finding, Machine, check_file, check_settings, this_machine
+from serve_app.command.commands import app
 from serve_app.settings import parse_settings
 
 LARGE = Machine(num_cores=64, num_gpus=8, memory_bytes=2**40)

@@ -13,14 +13,14 @@ from typing import Any
 import psutil
 import pytest
 
-from serve_app import examples, launcher, process_tree
-from serve_app.instance_lock import AlreadyServing, InstanceLock
-from serve_app.launcher import CannotServe, check_ports, child_environment
-from serve_app.process_tree import ProcessTree
+from serve_app.launch import examples, launcher, process_tree
+from serve_app.launch.instance_lock import AlreadyServing, InstanceLock
+from serve_app.launch.launcher import CannotServe, check_ports, child_environment
+from serve_app.launch.process_tree import ProcessTree
+from serve_app.launch.serve_config import ServeConfig, read_serve_config
+from serve_app.launch.startup import Progress
 from serve_app.selection import select_models
-from serve_app.serve_config import ServeConfig, read_serve_config
 from serve_app.settings import Settings, SettingsError
-from serve_app.startup import Progress
 from serve_app.wire_client import WireError
 
 URL = "http://127.0.0.1:8000"

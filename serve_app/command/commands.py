@@ -23,7 +23,7 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Serve's log too.")] = False,
 ) -> None:
     """Run the platform on this machine until Ctrl-C."""
-    from serve_app import launcher
+    from serve_app.launch import launcher
 
     raise typer.Exit(launcher.serve(config, plain, timeout_s, verbose))
 
@@ -34,7 +34,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
 ) -> None:
     """Say what is wrong with settings, without starting anything; exit code 1 if they cannot work."""
-    from serve_app.checks import check_file, this_machine
+    from serve_app.command.checks import check_file, this_machine
 
     findings = check_file(settings, this_machine())
     if as_json:
@@ -54,7 +54,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="What the platform says, as JSON.")] = False,
 ) -> None:
     """Show the models of a running platform."""
-    from serve_app.readable import models_table
+    from serve_app.command.readable import models_table
     from serve_app.wire_client import WireClient, WireError
 
     try:
@@ -79,8 +79,8 @@ def infer(
     timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.001, help="Limit of the call.")] = 60.0,
 ) -> None:
     """Ask a model of a running platform."""
-    from serve_app.ask import InputError, Question, ask_for_people, ask_for_programs
-    from serve_app.readable import answer_text
+    from serve_app.command.ask import InputError, Question, ask_for_people, ask_for_programs
+    from serve_app.command.readable import answer_text
     from serve_app.wire_client import WireClient, WireError
 
     question = Question(model, version, tuple(text or ()), tuple(image or ()), values)

@@ -18,13 +18,13 @@ from types import FrameType
 
 import psutil
 
-from serve_app.examples import example_commands, program
-from serve_app.instance_lock import AlreadyServing, InstanceLock
-from serve_app.process_tree import ProcessTree
+from serve_app.launch.examples import example_commands, program
+from serve_app.launch.instance_lock import AlreadyServing, InstanceLock
+from serve_app.launch.process_tree import ProcessTree
+from serve_app.launch.serve_config import ServeConfig, read_serve_config
+from serve_app.launch.startup import Progress
 from serve_app.selection import select_models
-from serve_app.serve_config import ServeConfig, read_serve_config
 from serve_app.settings import SettingsError
-from serve_app.startup import Progress
 from serve_app.wire_client import WireClient, WireError
 
 RUNTIME_DIR = Path(".headrace")

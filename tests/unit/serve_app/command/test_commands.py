@@ -13,7 +13,7 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from models.errors import ModelUnavailable
-from serve_app.commands import app
+from serve_app.command.commands import app
 from serve_app.ingress.dataplane import Readiness
 from serve_app.ingress.http import HttpIngress, HttpLimits
 from tests.contract.fake_dataplane import FakeDataplane
