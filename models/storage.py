@@ -22,7 +22,7 @@ from models.errors import FileError, LoadError
 PACKAGE_SCHEME = "package://"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(://|::)")
 # What to install for a protocol; the others are named by fsspec's own message.
-_EXTRAS = {"s3": "headrace[s3]", "s3a": "headrace[s3]"}
+_EXTRAS = {"s3": "s3fs", "s3a": "s3fs"}
 # Classes of storage libraries, by name: importing them only to catch them would make them required.
 _NO_CREDENTIALS = {
     "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "DefaultCredentialsError",

@@ -73,7 +73,7 @@ def load(manifest: Manifest, files: Mapping[str, Path], compute: Compute) -> Onn
     try:
         import onnxruntime
     except ImportError as error:
-        raise LoadError(version, "backend 'onnx' needs onnxruntime: pip install 'headrace[onnx]'") from error
+        raise LoadError(version, "backend 'onnx' needs onnxruntime: pip install onnxruntime") from error
     path, shown = weights_file(manifest, files)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = compute.num_threads

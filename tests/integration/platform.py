@@ -127,18 +127,19 @@ def running_platform(form: Form, folder: Path, port: int, broken: Sequence[str] 
         _wait_started(platform, launcher, folder / "repository" / GATE)
         yield platform
     finally:
-        family = [launcher.pid, *(child.pid for child in psutil.Process(launcher.pid).children(recursive=True))]
+        family = _family(launcher)
         launcher.send_signal(signal.SIGTERM)
         launcher.wait(STOP_TIMEOUT_S)
-    left = [psutil.Process(pid).name() for pid in family if psutil.pid_exists(pid) and _alive(pid)]
+    left = [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert not left, f"processes outlived the launcher: {left}"
 
 
-def _alive(pid: int) -> bool:
+def _family(launcher: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Everything that the launcher started; nothing if it has ended by itself."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return psutil.Process(launcher.pid).children(recursive=True)
     except psutil.NoSuchProcess:
-        return False
+        return []
 
 
 def _wait_started(platform: Platform, launcher: subprocess.Popen[bytes], gate: Path) -> None:
