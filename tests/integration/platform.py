@@ -130,8 +130,15 @@ def running_platform(form: Form, folder: Path, port: int, broken: Sequence[str] 
         family = _family(launcher)
         launcher.send_signal(signal.SIGTERM)
         launcher.wait(STOP_TIMEOUT_S)
-    left = [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    left = [process for process in family if _lives(process)]
     assert not left, f"processes outlived the launcher: {left}"
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _family(launcher: subprocess.Popen[bytes]) -> list[psutil.Process]:
