@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
 from serve_app.dispatch.edge import CallLost, MessageTooLarge
@@ -44,7 +44,7 @@ class ServeEdge:
             raise
         except RayTaskError:
             raise
-        except (RayActorError, RayServeException) as error:
+        except (RayActorError, ObjectLostError, RayServeException) as error:
             raise CallLost(type(error).__name__) from error
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and not by_reference:
