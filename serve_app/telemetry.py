@@ -60,7 +60,7 @@ class Telemetry:
         return Histogram(name, documentation, MODEL_LABELS, buckets=buckets, registry=self.registry)
 
     def _child(self, metric: Any, *labels: str) -> Any:
-        # `labels()` locks and joins strings; a dictionary hit is a fifth of its cost.
+        # `labels()` locks and joins strings; a dictionary hit is a quarter of its cost.
         key = (metric, *labels)
         child = self._children.get(key)
         if child is None:

@@ -26,7 +26,7 @@ class ServeEdge:
 
     def __init__(self, handle: DeploymentHandle[Any], target: str) -> None:
         self._target = target
-        # pickle, not Serve's default cloudpickle: a call's values are plain data, and it costs a fifth.
+        # pickle, not Serve's default cloudpickle: a call's values are plain data, and it costs half.
         self._by_value = handle.options(
             method_name="infer_many", request_serialization="pickle", response_serialization="pickle"
         )
