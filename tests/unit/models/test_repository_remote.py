@@ -153,7 +153,7 @@ def test_protocol_without_its_package(cache: Path, monkeypatch: pytest.MonkeyPat
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr(fsspec, "url_to_fs", missing)
-    with pytest.raises(FileError, match=r"s3:// needs a package that is not installed: pip install 'headrace\[s3\]'"):
+    with pytest.raises(FileError, match=r"s3:// needs a package that is not installed: pip install 's3fs'"):
         Repository("s3://zoo", cache)
     with pytest.raises(FileError, match=r"gs:// needs a package that is not installed: Install s3fs"):
         Repository("gs://zoo", cache)
