@@ -1,0 +1,1 @@
+"""What is measured: how each system is started, how it is asked, and what it costs while it runs."""
