@@ -1,4 +1,4 @@
-"""Measures side by side what `tests` never asserts: speed. `python -m bench.overhead --help`.
+"""Measures side by side what `tests` never asserts: speed. `python -m bench --help`.
 
 Runs from the checkout; nothing here is installed with the platform.
 """

@@ -1,1 +1,1 @@
-"""What is said of a run: medians with their confidence, ratios, tables and plots. It reads results, and measures nothing."""
+"""What is said of a run: medians with their confidence, ratios, tables and plots. It measures nothing."""
