@@ -1,0 +1,1 @@
+"""What the workloads send, committed, and the seeded script that made it. No code of a measurement."""
