@@ -13,48 +13,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Any
 
 from models.errors import HeadraceError, ModelUnavailable
 from serve_app.ingress.body import ClientGone, Headers, Receive, read_body
 from serve_app.ingress.codec import decode_infer, encode_infer
-from serve_app.ingress.dataplane import Dataplane, Readiness, ServedModel
+from serve_app.ingress.dataplane import Dataplane, ServedModel
+from serve_app.ingress.departures import Departures
+from serve_app.ingress.information import Information, wrong_method
 from serve_app.ingress.lifespan import answer_other
-from serve_app.ingress.openapi import openapi_document
-from serve_app.ingress.page import html_page
 from serve_app.ingress.parameters import budget_s
 from serve_app.ingress.predict import decode_predict, encode_prediction, parse_predict
-from serve_app.ingress.protocol import (
-    POST_ENDPOINTS,
-    SERVER_NAME,
-    Endpoint,
-    Route,
-    find_route,
-    model_metadata,
-    overview,
-    relative_path,
-    server_metadata,
-)
+from serve_app.ingress.protocol import POST_ENDPOINTS, Route, find_route, relative_path
 from serve_app.ingress.reply import (
     BINARY_TYPE,
     JSON_TYPE,
     Reply,
+    Scope,
     Send,
     error_reply,
-    json_reply,
-    refusal,
     send_reply,
     server_timing,
 )
 from serve_app.ingress.status import status_of
 from serve_app.messages import InferenceRequest
-
-Scope = MutableMapping[str, Any]
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +60,16 @@ class HttpLimits:
 class _Call:
     """One request on its way through a handler; `found` is the model and version that it is counted under."""
 
-    __slots__ = ("body_read", "found", "headers", "receive", "route", "scope", "started")
+    __slots__ = ("body_read", "found", "headers", "receive", "route", "scope", "started", "task")
 
-    def __init__(self, scope: Scope, receive: Receive, route: Route, started: float) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, route: Route, started: float, task: asyncio.Task[Any] | None = None
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self.route = route
         self.started = started
+        self.task = task
         self.headers: Headers = dict(scope["headers"])
         self.body_read = False
         self.found: tuple[str, str] = ("", "")
@@ -95,6 +83,9 @@ class HttpIngress:
         limits: What one request may take.
         clock: Monotonic seconds.
         now: Wall clock, for the timestamp in `/predict`'s answers.
+
+    Attributes:
+        mount: Path below which the server has put the application, as its last request said; None before the first.
     """
 
     def __init__(
@@ -108,24 +99,9 @@ class HttpIngress:
         self._limits = limits
         self._clock = clock
         self._now = now
-        self._version = _package_version()
-        self._handlers: dict[Endpoint, Callable[[_Call], Awaitable[Reply]]] = {
-            "infer": self._infer,
-            "predict": self._predict,
-            "page": self._page,
-            "openapi": self._openapi,
-            "metrics": self._metrics,
-            "health": self._health,
-            "ready": self._ready,
-            "startup": self._startup,
-            "server": self._server,
-            "server_live": self._server_live,
-            "server_ready": self._server_ready,
-            "models": self._models,
-            "model": self._model,
-            "model_ready": self._model_ready,
-            "nothing": self._nothing,
-        }
+        self._information = Information(dataplane)
+        self._departures = Departures()
+        self.mount: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or a lifespan message."""
@@ -133,7 +109,8 @@ class HttpIngress:
             await answer_other(scope, receive, send, self._dataplane.drain)
             return
         started = self._clock()
-        route = find_route(relative_path(scope["path"], scope.get("root_path", "")))
+        self.mount = scope.get("root_path", "")
+        route = find_route(relative_path(scope["path"], self.mount))
         method = scope["method"]
         call = _Call(scope, receive, route, started)
         try:
@@ -142,16 +119,35 @@ class HttpIngress:
             elif method in ("GET", "HEAD") and route.endpoint not in POST_ENDPOINTS:
                 reply = await self._handled(call)
             else:
-                reply = _refuse(route.endpoint, method)
+                reply = wrong_method(route.endpoint, method)
         except ClientGone:
             return
-        if not call.body_read and b"expect" in call.headers:
-            reply.headers.append((b"connection", b"close"))
-        await send_reply(send, reply, method == "HEAD")
+        await _send(send, call, reply)
+
+    async def answer_watched(self, scope: Scope, receive: Receive, send: Send, route: Route) -> None:
+        """Answer an inference request that comes straight from the HTTP server; if the client leaves, stop."""
+        task = asyncio.current_task()
+        assert task is not None
+        call = _Call(scope, receive, route, self._clock(), task)
+        try:
+            reply = await self._counted(call)
+        except ClientGone:
+            return
+        except asyncio.CancelledError:
+            if self._departures.discard(task):
+                return
+            raise
+        if not self._departures.discard(task):
+            await _send(send, call, reply)
 
     async def _handled(self, call: _Call) -> Reply:
         try:
-            return await self._handlers[call.route.endpoint](call)
+            endpoint = call.route.endpoint
+            if endpoint == "infer":
+                return await self._infer(call)
+            if endpoint == "predict":
+                return await self._predict(call)
+            return await self._information.answer(call.route, call.scope)
         except HeadraceError as error:
             return error_reply(error)
         except ClientGone:
@@ -176,6 +172,8 @@ class HttpIngress:
     async def _body(self, call: _Call) -> bytes:
         body = await read_body(call.receive, call.headers, self._limits.max_body_bytes)
         call.body_read = True
+        if call.task is not None:
+            self._departures.add(call.task, call.receive)
         return body
 
     async def _infer(self, call: _Call) -> Reply:
@@ -218,80 +216,8 @@ class HttpIngress:
         call.found = (model.name, model.version)
         return model
 
-    async def _page(self, call: _Call) -> Reply:
-        accept = call.headers.get(b"accept", b"")
-        content = overview(self._dataplane, self._version)
-        if b"application/json" in accept and b"text/html" not in accept:
-            return json_reply(content)
-        html = html_page(content, _base_url(call))
-        return Reply(200, [html.encode()], [(b"content-type", b"text/html; charset=utf-8")])
 
-    async def _openapi(self, call: _Call) -> Reply:
-        return json_reply(openapi_document(overview(self._dataplane, self._version), _base_url(call)))
-
-    async def _metrics(self, call: _Call) -> Reply:
-        body, content_type = await self._dataplane.metrics()
-        return Reply(200, [body], [(b"content-type", content_type.encode("latin-1"))])
-
-    async def _health(self, call: _Call) -> Reply:
-        return json_reply({"status": "ok"})
-
-    async def _ready(self, call: _Call) -> Reply:
-        return _readiness_reply(self._dataplane.traffic_readiness(), {"status": "ready"})
-
-    async def _startup(self, call: _Call) -> Reply:
-        started = Readiness(self._dataplane.started(), "models are being loaded for the first time")
-        return _readiness_reply(started, {"status": "started"})
-
-    async def _server(self, call: _Call) -> Reply:
-        return json_reply(server_metadata(self._version))
-
-    async def _server_live(self, call: _Call) -> Reply:
-        return json_reply({"live": True})
-
-    async def _server_ready(self, call: _Call) -> Reply:
-        return _readiness_reply(self._dataplane.platform_readiness(), {"ready": True, "live": True})
-
-    async def _models(self, call: _Call) -> Reply:
-        return json_reply({"models": self._dataplane.model_names()})
-
-    async def _model(self, call: _Call) -> Reply:
-        return json_reply(model_metadata(self._dataplane.find(call.route.model, call.route.version)))
-
-    async def _nothing(self, call: _Call) -> Reply:
-        return _refuse("nothing", call.scope["method"])
-
-    async def _model_ready(self, call: _Call) -> Reply:
-        name, version = call.route.model, call.route.version
-        readiness = self._dataplane.readiness(name, version)
-        if not readiness.ready:
-            return error_reply(ModelUnavailable(name, version or "default", readiness.reason))
-        return json_reply({"name": name, "ready": True})
-
-
-def _readiness_reply(readiness: Readiness, document: dict[str, Any]) -> Reply:
-    return json_reply(document) if readiness.ready else refusal(503, readiness.reason or "not ready")
-
-
-def _refuse(endpoint: Endpoint, method: str) -> Reply:
-    if endpoint == "nothing":
-        return refusal(404, "there is nothing at this path; GET / lists what there is")
-    allowed = "POST" if endpoint in POST_ENDPOINTS else "GET, HEAD"
-    reply = refusal(405, f"{method[:20]} is not allowed here; allowed: {allowed}")
-    reply.headers.append((b"allow", allowed.encode()))
-    return reply
-
-
-def _base_url(call: _Call) -> str:
-    """The application's URL as the caller wrote it, for examples to copy."""
-    host = call.headers.get(b"host", b"localhost").decode("latin-1")
-    forwarded = call.headers.get(b"x-forwarded-proto")
-    scheme = "https" if forwarded == b"https" else call.scope.get("scheme", "http")
-    return f"{scheme}://{host}{call.scope.get('root_path', '')}"
-
-
-def _package_version() -> str:
-    try:
-        return installed_version(SERVER_NAME)
-    except PackageNotFoundError:
-        return "unknown"  # run from a checkout that is not installed
+async def _send(send: Send, call: _Call, reply: Reply) -> None:
+    if not call.body_read and b"expect" in call.headers:
+        reply.headers.append((b"connection", b"close"))
+    await send_reply(send, reply, call.scope["method"] == "HEAD")

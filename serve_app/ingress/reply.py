@@ -10,6 +10,7 @@ import orjson
 from serve_app.ingress.status import message_of, retry_after_s, status_of
 from serve_app.messages import InferenceResponse
 
+Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 HeaderList = list[tuple[bytes, bytes]]
 

@@ -18,6 +18,8 @@ from types import FrameType
 
 import psutil
 
+from serve_app.launch.environment import child_environment, haproxy_ports
+from serve_app.launch.errors import CannotServe
 from serve_app.launch.examples import example_commands, program
 from serve_app.launch.instance_lock import AlreadyServing, InstanceLock
 from serve_app.launch.process_tree import ProcessTree
@@ -30,11 +32,6 @@ from serve_app.wire_client import WireClient, WireError
 RUNTIME_DIR = Path(".headrace")
 LOG_NAME = "serve.log"
 LOCK_NAME = "serve.lock"
-
-FAST_FORM = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
-
-# Ports of HAProxy's own, beside the one that clients use: variable that moves it, and its default.
-HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
 
 # Serve logs this, and nothing more will come of it.
 _DEPLOY_FAILED = re.compile(r"Deploying app '.*' failed with exception")
@@ -49,10 +46,6 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TAIL_LINES = 25
 _POLL_S = 0.25
 _LOOK_LIMIT_S = 1.0
-
-
-class CannotServe(Exception):
-    """The platform cannot be started, or it ended; the sentence says why."""
 
 
 def serve(path: Path, plain: bool, timeout_s: float, verbose: bool) -> int:
@@ -101,7 +94,8 @@ class _Launch:
             _say("environment sets the form in which it serves; if it wants a token, set RAY_AUTH_MODE=token")
         _say(f"starting {self._config.path}; the log is {self._log.path}")
         command = [sys.executable, "-m", "ray.serve.scripts", "run", "--address", address, str(self._config.path)]
-        tree = ProcessTree(command, child_environment(os.environ, self._plain), self._log.path)
+        environment = child_environment(os.environ, self._plain, self._config.has_request_timeout)
+        tree = ProcessTree(command, environment, self._log.path)
         try:
             self._wait_until_started(tree)
             self._serve(tree)
@@ -204,39 +198,6 @@ class _Log:
         """Its last lines, without colours."""
         lines = self.path.read_text(errors="replace").rstrip().splitlines()
         return _COLOURS.sub("", "\n".join(lines[-_TAIL_LINES:]))
-
-
-def child_environment(environ: Mapping[str, str], plain: bool) -> dict[str, str]:
-    """The environment of `serve run`."""
-    child = {name: value for name, value in environ.items() if name not in (*FAST_FORM, "RAY_SERVE_DEFAULT_HTTP_HOST")}
-    if not plain:
-        child |= FAST_FORM
-    # Forked tokenisers warn and lose their threads; each replica has its share of the cores.
-    child["TOKENIZERS_PARALLELISM"] = "false"
-    child["RAY_USAGE_STATS_ENABLED"] = "0"
-    child["PYTHONUNBUFFERED"] = "1"
-    # Replicas with a port of their own wait this long before they end, for load balancers to take note: 30 s by
-    # default. HAProxy on this machine does within a second, and a stop took 23 s.
-    child.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "2")
-    # The log is a file: it is to hold every line at once, without colours, the controller's and replicas' too.
-    for name, value in {"RAY_DEDUP_LOGS": "0", "RAY_COLOR_PREFIX": "0", "RAY_SERVE_LOG_TO_STDERR": "1"}.items():
-        child.setdefault(name, value)
-    return child
-
-
-def haproxy_ports(environ: Mapping[str, str]) -> dict[str, int]:
-    """Variable to port, of HAProxy's metrics and of its statistics.
-
-    Raises:
-        CannotServe: One is set to what is no number.
-    """
-    ports: dict[str, int] = {}
-    for variable, default in HAPROXY_PORTS.items():
-        try:
-            ports[variable] = int(environ.get(variable, default))
-        except ValueError as error:
-            raise CannotServe(f"{variable} must be a port, got '{environ[variable]}'") from error
-    return ports
 
 
 def check_ports(config: ServeConfig, environ: Mapping[str, str], plain: bool) -> None:

@@ -24,6 +24,7 @@ class ServeConfig:
         port: HTTP port.
         root: Path below which the platform lives, "" for all.
         settings: The platform's settings inside it.
+        has_request_timeout: Whether Serve is to end requests after a time of its own.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class ServeConfig:
     port: int
     root: str
     settings: Settings
+    has_request_timeout: bool = False
 
     @property
     def url(self) -> str:
@@ -57,7 +59,14 @@ def read_serve_config(path: Path) -> ServeConfig:
     port = http.get("port", DEFAULT_PORT)
     if not isinstance(port, int) or not 0 < port < 65536:
         raise SettingsError(f"{path}: http_options.port must be a number from 1 to 65535, got {port!r}")
-    return ServeConfig(path, str(http.get("host") or DEFAULT_HOST), port, _root(applications[0]), settings)
+    return ServeConfig(
+        path,
+        str(http.get("host") or DEFAULT_HOST),
+        port,
+        _root(applications[0]),
+        settings,
+        has_request_timeout=bool(http.get("request_timeout_s")),
+    )
 
 
 def _root(application: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
+from serve_app.ingress import shortcut
 from serve_app.ingress.http import HttpIngress, HttpLimits
 from serve_app.ingress.status import status_of
 from serve_app.messages import InferenceResponse
@@ -70,7 +71,9 @@ class Router:
 
     async def __serve_build_asgi_app__(self) -> HttpIngress:
         """Serve asks for the ASGI app here, after the constructor."""
-        return HttpIngress(self._service, HttpLimits(max_body_bytes=self._settings.max_body_bytes))
+        ingress = HttpIngress(self._service, HttpLimits(max_body_bytes=self._settings.max_body_bytes))
+        shortcut.open_to(ingress)
+        return ingress
 
     async def infer(
         self,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -13,9 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
+from serve_app.ingress.shortcut import Shortcut
+from serve_app.launch import environment as launch_environment
 from serve_app.launch import examples, launcher, process_tree
+from serve_app.launch.environment import child_environment
+from serve_app.launch.errors import CannotServe
 from serve_app.launch.instance_lock import AlreadyServing, InstanceLock
-from serve_app.launch.launcher import CannotServe, check_ports, child_environment
+from serve_app.launch.launcher import check_ports
 from serve_app.launch.process_tree import ProcessTree
 from serve_app.launch.serve_config import ServeConfig, read_serve_config
 from serve_app.launch.startup import Progress
@@ -91,13 +96,23 @@ def test_wrong_settings_start_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_the_fast_form_is_on_unless_plain() -> None:
     inherited = {"PATH": "/bin", "RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_SERVE_DEFAULT_HTTP_HOST": "0.0.0.0"}
     fast, plain = child_environment(inherited, plain=False), child_environment(inherited, plain=True)
-    assert {name: fast[name] for name in launcher.FAST_FORM} == launcher.FAST_FORM
-    assert not launcher.FAST_FORM.keys() & plain.keys()
+    assert {name: fast[name] for name in launch_environment.FAST_FORM} == launch_environment.FAST_FORM
+    assert not launch_environment.FAST_FORM.keys() & plain.keys()
     for environment in (fast, plain):
         assert environment["PATH"] == "/bin"
         assert environment["TOKENIZERS_PARALLELISM"] == "false"
         assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
         assert "RAY_SERVE_DEFAULT_HTTP_HOST" not in environment
+
+
+def test_the_fast_form_takes_the_shortcut_unless_serve_has_a_timeout_to_keep() -> None:
+    (variable, callback), *_ = launch_environment.SHORTCUT.items()
+    module, _, function = callback.partition(":")
+    assert [entry.cls for entry in getattr(importlib.import_module(module), function)()] == [Shortcut]
+    assert child_environment({}, plain=False)[variable] == callback
+    assert variable not in child_environment({}, plain=True)
+    assert variable not in child_environment({}, plain=False, serve_times_out=True)
+    assert child_environment({variable: "mine:own"}, plain=False)[variable] == "mine:own"
 
 
 def test_what_the_user_set_of_the_log_stays() -> None:
@@ -121,7 +136,7 @@ def test_haproxy_s_own_ports_matter_in_the_fast_form_only(taken: int) -> None:
 
 def test_a_port_that_is_no_number() -> None:
     with pytest.raises(CannotServe, match="RAY_SERVE_HAPROXY_STATS_PORT must be a port, got 'x'"):
-        launcher.haproxy_ports({"RAY_SERVE_HAPROXY_STATS_PORT": "x"})
+        launch_environment.haproxy_ports({"RAY_SERVE_HAPROXY_STATS_PORT": "x"})
 
 
 # One at a time.
