@@ -1,0 +1,98 @@
+"""Plain Ray Serve, with its defaults and as its documentation recommends for throughput."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.call import HttpCall, oip_json
+from bench.peers.model import NUM_THREADS
+from bench.peers.wire import BINARY, JSON_REQUESTS
+from bench.systems.headrace import LOGICAL_CPUS
+from bench.systems.system import RESULTS, Launch, System
+from models.tensor import Array
+
+_WORKLOADS = frozenset({"echo", "minilm", "jpeg", "tensor"})
+
+# Source: Ray's documentation, "Enable High Throughput on Ray Serve".
+_THROUGHPUT = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
+
+
+@dataclass(slots=True)
+class PlainServe:
+    """Two deployments with `@serve.batch`: see `bench.systems.plain_graph`.
+
+    Attributes:
+        name: As in reports and on the command line.
+        about: What it is, and how it is configured here.
+        tuned: HAProxy and the throughput settings, no access log, compute-bound batches on a thread.
+        num_threads: Torch's threads in the model's process.
+        folder: For the configs.
+    """
+
+    name: str
+    about: str
+    tuned: bool
+    num_threads: int = 2
+    folder: Path = RESULTS / "configs"
+
+    def missing(self) -> str | None:
+        """See `System`."""
+        return None
+
+    def supports(self, workload: str) -> bool:
+        """See `System`."""
+        return workload in _WORKLOADS
+
+    def launch(self, workload: str, port: int) -> Launch:
+        """See `System`; writes the config."""
+        path = self.folder / f"{self.name}-{workload}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(self._config(workload, port), sort_keys=False))
+        # Without an address it would join any cluster of this machine.
+        command = [sys.executable, "-m", "ray.serve.scripts", "run", "--address", "local", str(path)]
+        environment = {**LOGICAL_CPUS, NUM_THREADS: str(self.num_threads), **(_THROUGHPUT if self.tuned else {})}
+        return Launch(command, environment)
+
+    def call(self, workload: str, inputs: Mapping[str, Array]) -> HttpCall:
+        """See `System`."""
+        if workload in JSON_REQUESTS:
+            return oip_json("/", inputs)
+        (array,) = inputs.values()
+        return HttpCall("/", (("Content-Type", BINARY),), array[0] if array.dtype == object else array.tobytes())
+
+    def _config(self, workload: str, port: int) -> dict[str, Any]:
+        is_compute_bound = workload in ("minilm", "jpeg")
+        application = {
+            "name": "plain",
+            "route_prefix": "/",
+            "import_path": "bench.systems.plain_graph:build_app",
+            "args": {
+                "workload": workload,
+                "num_threads": self.num_threads if is_compute_bound else 1,
+                "offload": self.tuned and is_compute_bound,
+            },
+        }
+        logging = {"logging_config": {"enable_access_log": False}} if self.tuned else {}
+        return {"http_options": {"host": "127.0.0.1", "port": port}, **logging, "applications": [application]}
+
+
+def plain_serve_systems() -> tuple[System, ...]:
+    """Both configurations."""
+    return (serve_default(), serve_tuned())
+
+
+def serve_default() -> PlainServe:
+    """What a first `serve run` gives."""
+    return PlainServe("serve-default", "Ray Serve, two deployments with @serve.batch, all settings its defaults", False)
+
+
+def serve_tuned() -> PlainServe:
+    """What its documentation recommends for throughput."""
+    about = "Ray Serve, the same two deployments with HAProxy and RAY_SERVE_THROUGHPUT_OPTIMIZED, no access log"
+    return PlainServe("serve-tuned", about, True)

@@ -1,0 +1,49 @@
+"""Plain Ray Serve's two configurations, and its requests in the form that every peer reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from bench.peers.wire import content_of_body
+from bench.systems.plain_serve import PlainServe, plain_serve_systems, serve_default, serve_tuned
+from bench.workload import load_inputs
+from models.tensor import Array
+
+
+def content(inputs: dict[str, Array]) -> object:
+    """What `PeerModel.run` takes of a request."""
+    (array,) = inputs.values()
+    return array[0] if array.dtype == object else array
+
+
+@pytest.mark.parametrize("system", plain_serve_systems(), ids=lambda system: system.name)
+@pytest.mark.parametrize("workload", ["echo", "minilm", "jpeg", "tensor"])
+def test_a_request_is_read_as_what_it_holds(system: PlainServe, workload: str) -> None:
+    assert system.supports(workload)
+    inputs = load_inputs(workload)[0]
+    read = content_of_body(workload, system.call(workload, inputs).body)
+    expected = content(inputs)
+    if isinstance(read, np.ndarray):
+        assert np.array_equal(read, expected)
+    else:
+        assert (read.encode() if isinstance(read, str) else read) == expected
+
+
+def test_it_serves_no_mix_of_models() -> None:
+    assert not serve_default().supports("mix")
+
+
+def test_defaults_are_left_alone_and_tuning_is_what_is_documented(tmp_path: Path) -> None:
+    plain = replace(serve_default(), folder=tmp_path).launch("minilm", 8123)
+    tuned = replace(serve_tuned(), folder=tmp_path).launch("minilm", 8123)
+    added = {name: value for name, value in tuned.environment.items() if name not in plain.environment}
+    assert added == {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
+    first, second = (yaml.safe_load(Path(launch.command[-1]).read_text()) for launch in (plain, tuned))
+    assert first["http_options"] == second["http_options"] == {"host": "127.0.0.1", "port": 8123}
+    assert "logging_config" not in first
+    assert second["logging_config"] == {"enable_access_log": False}
