@@ -186,6 +186,7 @@ def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
         max_call_requests=limits.max_call_requests,
         max_call_rows=manifest.batching.max_rows,
         max_call_bytes=limits.max_call_bytes,
+        max_value_bytes=limits.max_value_bytes,
         max_wait_s=limits.max_wait_s,
     )
 

@@ -107,7 +107,13 @@ class Limits(Strict):
         60.0, gt=0, description="A request without a deadline is answered 504 after this, so that none waits for ever."
     )
     max_call_bytes: int = Field(
-        1_000_000, ge=1_000, le=3_500_000, description="Above it a call goes by reference, through shared memory."
+        16_000_000, ge=1_000, description="Tensor data in one Serve call; a request that is larger goes alone."
+    )
+    max_value_bytes: int = Field(
+        1_000_000,
+        ge=1_000,
+        le=3_500_000,
+        description="A call with more, or with an answer of more, goes by reference, through shared memory.",
     )
 
 

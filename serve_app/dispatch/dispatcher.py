@@ -28,6 +28,10 @@ MAX_ATTEMPTS = 2
 """Inference has no side effect, so a call lost with its replica is sent once more; a request that kills every process
 it runs in takes two of them down, not all."""
 
+HOP_S = 0.001
+"""CPU time of a call, whatever it carries. Where batches take less, further calls beside the first keep no device busy:
+they only take the processors from the work. Then one call at a time carries more requests instead."""
+
 MIN_SWEEP_S = 0.005
 """Overdue requests are looked for at most this often: each look goes over the whole queue."""
 
@@ -63,6 +67,7 @@ class Dispatcher:
         self._rows_queued = 0
         self._rows_under_way = 0
         self._response_bytes_per_row = 0.0
+        self._batch_s = math.inf
         self._calls: dict[asyncio.Task[None], list[Pending]] = {}
         self._pump_scheduled = False
         self._sweep: asyncio.TimerHandle | None = None
@@ -146,8 +151,9 @@ class Dispatcher:
             loop.call_soon(self._pump)
 
     def _max_calls(self) -> int:
+        calls_per_replica = self.limits.max_calls_per_replica if self._batch_s > HOP_S else 1
         # With no replica up, one call waits in the handle: that is what makes Serve start one from zero.
-        return max(1, self.edge.num_replicas() * self.limits.max_calls_per_replica)
+        return max(1, self.edge.num_replicas() * calls_per_replica)
 
     def _pump(self) -> None:
         self._pump_scheduled = False
@@ -240,7 +246,7 @@ class Dispatcher:
         now_s = self._clock()
         requests = [pending.to_send(now_s) for pending in batch]
         size = max(sum(pending.num_bytes for pending in batch), int(rows * self._response_bytes_per_row))
-        by_reference = size > self.limits.max_call_bytes
+        by_reference = size > self.limits.max_value_bytes
         self.stats.num_calls += 1
         try:
             results = await self.edge.call(requests, by_reference)
@@ -261,6 +267,7 @@ class Dispatcher:
                 future.set_exception(result)
 
     def _learn(self, num_rows: int, response: InferenceResponse) -> None:
+        self._batch_s = response.compute_s
         if response.batch_rows >= num_rows:  # of a request that was split, the time is that of several batches
             self.latency.observe(response.batch_rows, response.compute_s)
         per_row = response.num_bytes / num_rows

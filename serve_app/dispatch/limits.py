@@ -7,13 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DispatchLimits:
-    """What one dispatcher may hold and send."""
+    """What one dispatcher may hold and send.
+
+    Attributes:
+        max_queued_requests: More are refused.
+        max_calls_per_replica: Calls under way to each live replica.
+        max_call_requests: Requests in one call.
+        max_call_rows: Rows in one call; one request alone may have more.
+        max_call_bytes: Size of one call; one request alone may be larger.
+        max_value_bytes: A call above this, or whose answer is expected to be, goes by reference.
+        max_wait_s: Longest time of a request in this process, seconds.
+    """
 
     max_queued_requests: int = 2048
     max_calls_per_replica: int = 3
     max_call_requests: int = 256
     max_call_rows: int = 256
-    max_call_bytes: int = 1_000_000
+    max_call_bytes: int = 16_000_000
+    max_value_bytes: int = 1_000_000
     max_wait_s: float = 60.0
 
 

@@ -257,7 +257,12 @@ def test_a_call_carries_at_most_one_full_batch_of_the_version(root: Path) -> Non
     assert version.limits.max_call_rows == 7
     assert version.max_rows_per_request == 50
     options = Limits(
-        max_queued_requests=1, max_calls_per_replica=2, max_call_requests=3, max_call_bytes=4000, max_wait_s=5
+        max_queued_requests=1,
+        max_calls_per_replica=2,
+        max_call_requests=3,
+        max_call_bytes=4000,
+        max_value_bytes=2000,
+        max_wait_s=5,
     )
     limits = dispatch_limits(options, version.source.manifest)
     assert {name: getattr(limits, name) for name in Limits.model_fields if hasattr(limits, name)} == options.model_dump(

@@ -57,7 +57,7 @@ def test_nothing_set_serves_every_bundled_model() -> None:
         (model(pools=[{"resources": {"fpga": math.nan}}]), "models.0.pools.0.resources.fpga: "),
         (model(pools=[{"autoscaling": {"min_replicas": 5}}]), "min_replicas 5 is over max_replicas 4"),
         (model(limits={"max_wait_s": math.inf}), "models.0.limits.max_wait_s: "),
-        (model(limits={"max_call_bytes": 4_000_000}), "models.0.limits.max_call_bytes: "),
+        (model(limits={"max_value_bytes": 4_000_000}), "models.0.limits.max_value_bytes: "),
         ({"router": {"default_budget_s": 0}}, "router.default_budget_s: "),
         ({"repositories": []}, "repositories: "),
     ],
@@ -182,7 +182,7 @@ MODELS = st.fixed_dictionaries(
         "preprocessing": st.sampled_from([None, "own", "replica", "router"]),
         "pools": st.lists(POOLS | st.just(GPU), max_size=2),
         "limits": st.fixed_dictionaries(
-            {}, optional={"max_wait_s": AMOUNTS, "max_call_bytes": st.integers(0, 4_000_000)}
+            {}, optional={"max_wait_s": AMOUNTS, "max_value_bytes": st.integers(0, 4_000_000)}
         ),
         "files": st.dictionaries(_texts(), _texts(), max_size=2),
     },

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, ModelUnavailable, Overloaded, ReplicaLost
-from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.dispatcher import HOP_S, Dispatcher
 from serve_app.dispatch.edge import CallLost, MessageTooLarge
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
@@ -44,9 +44,9 @@ class HandEdge:
     def open_calls(self) -> list[int]:
         return [index for index, (_, _, future) in enumerate(self.calls) if not future.done()]
 
-    def answer(self, index: int) -> None:
+    def answer(self, index: int, compute_s: float = 0.01) -> None:
         requests, _, future = self.calls[index]
-        future.set_result([answer_to(request) for request in requests])
+        future.set_result([answer_to(request)._replace(compute_s=compute_s) for request in requests])
 
 
 def request(value: float, rows: int = 1, width: int = 1, **fields: Any) -> InferenceRequest:
@@ -145,7 +145,7 @@ def test_a_misfit_stays_at_the_front() -> None:
 def test_large_calls_go_by_reference_and_a_refused_message_too() -> None:
     async def scenario() -> None:
         edge = HandEdge()
-        dispatcher = make(edge, max_calls_per_replica=1, max_call_bytes=1_000)
+        dispatcher = make(edge, max_calls_per_replica=1, max_value_bytes=1_000)
         large = dispatcher.submit(request(1, width=1_000))
         await turns()
         assert edge.calls[0][1] is True
@@ -158,6 +158,26 @@ def test_large_calls_go_by_reference_and_a_refused_message_too() -> None:
         await turns()
         edge.answer(2)
         assert (await small).outputs["y"][0, 0] == 4
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("compute_s", "num_calls"), [(HOP_S / 2, 1), (HOP_S * 2, 2)])
+def test_calls_go_one_at_a_time_where_a_batch_costs_less_than_a_call(compute_s: float, num_calls: int) -> None:
+    async def scenario() -> None:
+        edge = HandEdge()
+        dispatcher = make(edge, max_calls_per_replica=2)
+        dispatcher.submit(request(0))
+        await turns()
+        edge.answer(0, compute_s)
+        await turns()
+        for value in (1, 2, 3):
+            dispatcher.submit(request(value))
+            await turns()
+        assert len(edge.open_calls()) == num_calls
+        edge.answer(1, compute_s)
+        await turns()
+        assert dispatcher.num_queued == 0
 
     run(scenario)
 
