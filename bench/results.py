@@ -68,6 +68,7 @@ class Results:
         systems: Name to what it is, in the order of the report; those that could not run too.
         missing: Name of a system to why it has no measurements.
         measurements: In the order they were made.
+        failures: What went wrong with a system that could start, one sentence each.
         ceilings: Requests per second that the generator reaches against a server that does nothing, by generator.
     """
 
@@ -76,6 +77,7 @@ class Results:
     systems: dict[str, str]
     missing: dict[str, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     ceilings: dict[str, float] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:

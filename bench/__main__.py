@@ -1,0 +1,135 @@
+"""`python -m bench`: measure side by side, report, and compare two runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.catalog import all_systems
+from bench.compare import compare, has_regression, render
+from bench.load.ceiling import ceilings
+from bench.report.markdown import short_markdown
+from bench.report.write import write_report
+from bench.results import Results, ScenarioInfo, load_results
+from bench.run import Options, SuiteRun
+from bench.scenario import SUITES, Suite
+from bench.stamp import stamp
+from bench.systems.system import RESULTS, System
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+DEFAULT_PORT = 8700
+
+
+@app.command()
+def run(
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites, see `list`; none: short.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Interleaved repetitions; 5 or more for figures to quote.")] = 1,
+    system: Annotated[list[str] | None, typer.Option(help="Only these of the suite's systems, or others.")] = None,
+    duration_s: Annotated[float, typer.Option(min=1, help="Counted seconds of each load.")] = 8.0,
+    warm_up_s: Annotated[float, typer.Option(min=0, help="Seconds of each load before that.")] = 3.0,
+    port: Annotated[int, typer.Option(help="A free port for the systems.")] = DEFAULT_PORT,
+    rates_of: Annotated[
+        Path | None, typer.Option(help="results.json whose rates the open loops take, so that both can be compared.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report; bench/results/<time> without it.")] = None,
+) -> None:
+    """Measure suites, and write results.json, report.md and report.html."""
+    suite = _joined(suites or ["short"])
+    chosen = _chosen(suite, system)
+    folder = out or RESULTS / time.strftime("%Y-%m-%d-%H%M%S")
+    command = "python -m bench " + shlex.join(sys.argv[1:])
+    results = Results(stamp(command), {}, {one.name: one.about for one in chosen})
+    results.missing = {one.name: why for one in chosen if (why := one.missing())}
+    for name, why in results.missing.items():
+        _say(f"{name} is left out: {why}")
+    if rates_of is not None:
+        results.scenarios = _rates(_loaded(rates_of), suite)
+    _say("what the load generators reach against a server that does nothing:")
+    results.ceilings = ceilings()
+    for name, per_s in results.ceilings.items():
+        _say(f"  {name}: {per_s:.0f} requests/s")
+    started_s = time.monotonic()
+    SuiteRun(suite, chosen, results, Options(repeats, warm_up_s, duration_s, port, folder / "results.json"), _say).run()
+    paths = write_report(results, folder)
+    _say(f"\n{short_markdown(results)}\nafter {(time.monotonic() - started_s) / 60:.1f} minutes; {paths[-1]}")
+
+
+@app.command("list")
+def list_all() -> None:
+    """Say which suites and systems there are, and which systems cannot run here."""
+    typer.echo("suites:")
+    for name, suite in SUITES.items():
+        typer.echo(f"  {name:12} {suite.about}")
+    typer.echo("systems:")
+    for name, one in all_systems().items():
+        missing = one.missing()
+        typer.echo(f"  {name:22} {one.about}{f' - missing: {missing}' if missing else ''}")
+
+
+@app.command()
+def report(path: Annotated[Path, typer.Argument(help="A results.json.")]) -> None:
+    """Write the report of a run again, beside its results."""
+    for written in write_report(_loaded(path), path.parent):
+        typer.echo(written)
+
+
+@app.command("compare")
+def compare_runs(
+    before: Annotated[Path, typer.Argument(help="results.json of the first run, A.")],
+    after: Annotated[Path, typer.Argument(help="results.json of the second, B.")],
+    relative_to: Annotated[
+        str | None, typer.Option(help="System whose speed in the same run is the yardstick.")
+    ] = None,
+    system: Annotated[list[str] | None, typer.Option(help="Systems whose regressions set the exit code.")] = None,
+) -> None:
+    """Say what changed beyond noise; exit code 1 when something got worse."""
+    changes = compare(_loaded(before), _loaded(after), relative_to)
+    typer.echo(render(changes))
+    raise typer.Exit(has_regression(changes, system or None))
+
+
+def _joined(names: list[str]) -> Suite:
+    for name in names:
+        if name not in SUITES:
+            raise typer.BadParameter(f"there is no suite '{name}'; there are: {', '.join(SUITES)}")
+    suites = [SUITES[name] for name in names]
+    scenarios = {scenario.name: scenario for suite in suites for scenario in suite.scenarios}
+    systems = dict.fromkeys(name for suite in suites for name in suite.systems)
+    return Suite("; ".join(suite.about for suite in suites), tuple(scenarios.values()), tuple(systems))
+
+
+def _chosen(suite: Suite, names: list[str] | None) -> list[System]:
+    known = all_systems()
+    for name in names or ():
+        if name not in known:
+            raise typer.BadParameter(f"there is no system '{name}'; there are: {', '.join(known)}")
+    return [known[name] for name in names or suite.systems]
+
+
+def _rates(earlier: Results, suite: Suite) -> dict[str, ScenarioInfo]:
+    return {
+        scenario.name: earlier.scenarios[scenario.name]
+        for scenario in suite.scenarios
+        if scenario.name in earlier.scenarios
+    }
+
+
+def _loaded(path: Path) -> Results:
+    try:
+        return load_results(path)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    app()

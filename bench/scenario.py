@@ -1,0 +1,164 @@
+"""What is measured: scenarios, and the suites that put them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.workload import WORKLOADS
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoop:
+    """A number of connections, each with one request in flight.
+
+    Attributes:
+        num_connections: Keep-alive connections.
+    """
+
+    num_connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """Requests at planned instants, whatever becomes of those before.
+
+    The rate is a share of what Headrace reached in a closed loop of the same run, so that it means the same on every
+    machine; all systems are offered the same.
+
+    Attributes:
+        factor: Of that throughput.
+        of_scenario: Name of the closed loop.
+        arrivals: Independent of each other, or in bursts of three times the rate for a second in every five.
+    """
+
+    factor: float
+    of_scenario: str
+    arrivals: Literal["poisson", "bursts"] = "poisson"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One load on one workload.
+
+    Attributes:
+        name: Unique.
+        title: One line for a person.
+        workload: Name of the workload.
+        load: How it is sent.
+        systems: Names of those it is measured on; empty: all of the run that serve the workload.
+        sends_deadline: Give the workload's SLO along as the request's deadline, which Headrace honours.
+    """
+
+    name: str
+    title: str
+    workload: str
+    load: ClosedLoop | OpenLoop
+    systems: tuple[str, ...] = ()
+    sends_deadline: bool = False
+
+    @property
+    def slo_s(self) -> float:
+        """Latency that a good answer keeps, seconds."""
+        return WORKLOADS[self.workload].slo_s
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Scenarios that are measured together.
+
+    Attributes:
+        about: One line for `--help` and `list`.
+        scenarios: In the order in which each running system meets them; a rate that depends on another comes after it.
+        systems: Names of those that are measured; empty: every system there is but the variants.
+    """
+
+    about: str
+    scenarios: tuple[Scenario, ...]
+    systems: tuple[str, ...] = field(default=())
+
+    def workloads(self) -> Sequence[str]:
+        """In the order of the scenarios."""
+        return list(dict.fromkeys(scenario.workload for scenario in self.scenarios))
+
+
+PEERS = ("serve-default", "serve-tuned", "litserve", "mlserver", "bentoml", "mosec", "fastapi")
+PADDING_PEERS = ("litserve", "mlserver", "bentoml", "mosec", "serve-tuned")
+PACKED_PEERS = tuple(f"{name}-packed" for name in ("litserve", "mlserver", "bentoml", "mosec", "fastapi"))
+
+_ECHO_64 = Scenario("echo-c64", "echo, JSON, 64 connections", "echo", ClosedLoop(64))
+_ECHO_1 = Scenario("echo-c1", "echo, JSON, 1 connection", "echo", ClosedLoop(1))
+_MINILM_SATURATED = Scenario("minilm-c128", "MiniLM, mixed lengths, 128 connections", "minilm", ClosedLoop(128))
+_MINILM_70 = Scenario(
+    "minilm-70",
+    "MiniLM, Poisson arrivals at 70 % of Headrace's saturation",
+    "minilm",
+    OpenLoop(0.7, "minilm-c128"),
+)
+_JPEG = Scenario("jpeg-c32", "EfficientNet from JPEG, 32 connections", "jpeg", ClosedLoop(32))
+_TENSOR = Scenario("tensor-c8", "602 kB tensors in and out, 8 connections", "tensor", ClosedLoop(8))
+
+
+def _sweep(factor: float) -> Scenario:
+    return Scenario(
+        f"minilm-x{factor:g}",
+        f"MiniLM, Poisson arrivals at {factor:g} times Headrace's saturation, deadline 0.5 s",
+        "minilm",
+        OpenLoop(factor, "minilm-c128"),
+        sends_deadline=True,
+    )
+
+
+_BURST = Scenario(
+    "minilm-burst",
+    "MiniLM, bursts of three times the rate for a second in every five",
+    "minilm",
+    OpenLoop(0.5, "minilm-c128", "bursts"),
+    sends_deadline=True,
+)
+
+SUITES: dict[str, Suite] = {
+    "short": Suite(
+        "overhead and saturation, one repetition, under 10 minutes",
+        (_ECHO_64, _ECHO_1, _MINILM_SATURATED),
+        ("headrace", "headrace-in-router", "serve-default", "serve-tuned", "litserve", "mosec", "fastapi", "raw-loop"),
+    ),
+    "overhead": Suite(
+        "echo: throughput and latency of everything around a model",
+        (_ECHO_64, _ECHO_1),
+        ("headrace", "headrace-in-router", *PEERS),
+    ),
+    "minilm": Suite(
+        "MiniLM: saturation, and the tail at 70 % of it",
+        (_MINILM_SATURATED, _MINILM_70),
+        ("headrace", *PEERS, "raw-loop"),
+    ),
+    "packed": Suite(
+        "MiniLM with Headrace's packed module in the peers too",
+        (_MINILM_SATURATED,),
+        ("headrace", "headrace-bf16", *PACKED_PEERS, "raw-loop"),
+    ),
+    "jpeg": Suite("EfficientNet from JPEG", (_JPEG,), ("headrace", *PEERS, "raw-loop")),
+    "tensor": Suite("602 kB tensors", (_TENSOR,), ("headrace", *PEERS)),
+    "overload": Suite(
+        "MiniLM from half to twice of what Headrace can serve, and a burst",
+        (_MINILM_SATURATED, *(_sweep(factor) for factor in (0.5, 0.8, 1.0, 1.5, 2.0)), _BURST),
+        ("headrace", "serve-tuned", "litserve", "mosec"),
+    ),
+    "routers": Suite(
+        "echo: CPU per request from 1 to 4 router replicas",
+        (_ECHO_64,),
+        ("headrace", "headrace-2-routers", "headrace-4-routers"),
+    ),
+    "models": Suite(
+        "echo: CPU per request from 1 to 8 models loaded",
+        (_ECHO_64,),
+        ("headrace", "headrace-2-models", "headrace-4-models", "headrace-8-models"),
+    ),
+    "mix": Suite(
+        "all workloads in one platform",
+        (Scenario("mix-c32", "a mix of all workloads, 32 connections", "mix", ClosedLoop(32)),),
+        ("headrace",),
+    ),
+}
