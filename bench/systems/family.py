@@ -87,13 +87,13 @@ class Family:
         """Proportional memory (PSS) of all members, so that shared pages count once; RSS where it may not be read."""
         return sum(_memory_bytes(process) for process in self.members())
 
-    def stop(self, interrupt_s: float = 8.0, terminate_s: float = 4.0, orphans_s: float = 1.5) -> None:
+    def stop(self, interrupt_s: float = 2.0, terminate_s: float = 1.0, orphans_s: float = 0.5) -> None:
         """End every process: SIGINT to the command, then SIGTERM, then SIGKILL to what is left.
 
         Args:
-            interrupt_s: How long SIGINT may take, seconds. Draining serves nobody here, so it is short.
+            interrupt_s: How long SIGINT may take, seconds. Serve would drain for 8: nobody is left to be served.
             terminate_s: How long SIGTERM may take, seconds.
-            orphans_s: How long the others may outlive the command, seconds; Ray's daemons need about one.
+            orphans_s: How long the others may outlive the command, seconds.
 
         Raises:
             ProcessesLeft: Not even SIGKILL ended them.

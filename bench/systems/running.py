@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.call import HttpCall
-from bench.systems.family import Family
+from bench.systems.family import Family, ProcessesLeft
 from bench.systems.system import RESULTS, ROOT, Launch, System
 from bench.workload import load_inputs
 
@@ -125,9 +125,16 @@ def running(
         _wait_until_ready(system.name, family, launch, call, port, log, started_s + limit_s)
         yield Running(system, workload, port, time.monotonic() - started_s, log, family)
     finally:
-        family.stop()
+        _stop(system.name, family)
     if _is_taken(port):
         raise SystemFailed(system.name, f"all its processes have ended, but port {port} is still taken")
+
+
+def _stop(name: str, family: Family) -> None:
+    try:
+        family.stop()
+    except ProcessesLeft as error:
+        raise SystemFailed(name, str(error)) from error
 
 
 def _environment(launch: Launch, caller: Mapping[str, str]) -> dict[str, str]:
