@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from bench.catalog import all_systems
-from bench.compare import compare, has_regression, render
-from bench.load.ceiling import ceilings
+from bench.compare import compare, has_regression, render, stamp_differences
 from bench.report.markdown import short_markdown
 from bench.report.write import write_report
 from bench.results import Results, ScenarioInfo, load_results
@@ -50,10 +49,6 @@ def run(
         _say(f"{name} is left out: {why}")
     if rates_of is not None:
         results.scenarios = _rates(_loaded(rates_of), suite)
-    _say("what the load generators reach against a server that does nothing:")
-    results.ceilings = ceilings()
-    for name, per_s in results.ceilings.items():
-        _say(f"  {name}: {per_s:.0f} requests/s")
     started_s = time.monotonic()
     SuiteRun(suite, chosen, results, Options(repeats, warm_up_s, duration_s, port, folder / "results.json"), _say).run()
     paths = write_report(results, folder)
@@ -89,7 +84,10 @@ def compare_runs(
     system: Annotated[list[str] | None, typer.Option(help="Systems whose regressions set the exit code.")] = None,
 ) -> None:
     """Say what changed beyond noise; exit code 1 when something got worse."""
-    changes = compare(_loaded(before), _loaded(after), relative_to)
+    first, second = _loaded(before), _loaded(after)
+    for difference in stamp_differences(first, second):
+        typer.echo(difference)
+    changes = compare(first, second, relative_to)
     typer.echo(render(changes))
     raise typer.Exit(has_regression(changes, system or None))
 

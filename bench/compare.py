@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from textwrap import fill
 
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from bench.report import wording
 from bench.report.estimate import MIN_VALUES, NOTHING, Estimate, estimate, estimate_ratio

@@ -21,7 +21,7 @@ class Measurement:
         scenario: Name, unique in the run: workload, load and SLO.
         repetition: From 0; interleaved over the systems.
         load: What the generator saw.
-        cpu_s: CPU time of all the system's processes in the counted part, seconds.
+        cpu_s: CPU time of all the system's processes in the counted part, seconds. None: it is no server, as below.
         memory_bytes: Their proportional memory (PSS) at the end of the load.
         startup_s: From the start of the system to its first answer, seconds.
         note: Anything that limits what the figures say, such as a generator at its ceiling; empty: nothing.
@@ -31,9 +31,9 @@ class Measurement:
     scenario: str
     repetition: int
     load: LoadResult
-    cpu_s: float
-    memory_bytes: int
-    startup_s: float
+    cpu_s: float | None
+    memory_bytes: int | None
+    startup_s: float | None
     note: str = ""
 
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from bench.call import HttpCall
 from bench.load.arrivals import bursts, poisson
-from bench.load.ceiling import limited
-from bench.load.run import Closed, Open, run_load
-from bench.raw_loop_system import RAW_LOOP, measure_raw_loop
+from bench.load.ceiling import Ceiling, closed_ceiling, limited, open_ceiling
+from bench.load.plan import Closed, Open
+from bench.load.run import num_processes, run_load
+from bench.load.wrk import is_wrk_installed
+from bench.raw_loop import RawLoop
 from bench.results import Measurement, Results, ScenarioInfo
 from bench.scenario import ClosedLoop, OpenLoop, Scenario, Suite
 from bench.systems.running import HOST, Running, SystemFailed, running
@@ -67,6 +69,7 @@ class SuiteRun:
     ) -> None:
         self._suite, self._systems, self._results = suite, systems, results
         self._options, self._say = options, say
+        self._ceilings: dict[tuple[str, type, int], Ceiling] = {}
 
     def run(self) -> None:
         """Measure everything; a system that fails is noted, and the run goes on."""
@@ -81,8 +84,9 @@ class SuiteRun:
         head = f"[{repetition + 1}/{self._options.repetitions}] {workload}, {system.name}:"
         self._say(f"{head} starting")
         try:
-            if system.name == RAW_LOOP:
-                self._keep(scenarios[0], measure_raw_loop(system, workload, scenarios[0].name, repetition))
+            if isinstance(system, RawLoop):
+                measured = system.measure(workload, scenarios[0].name, repetition, self._options.duration_s)
+                self._keep(scenarios[0], measured)
                 return
             with running(system, workload, self._options.port) as live:
                 self._say(f"{head} first answer after {live.startup_s:.1f} s")
@@ -99,6 +103,7 @@ class SuiteRun:
             self._say(f"  {scenario.name}: left out, {REFERENCE} has no result in the closed loop that sets its rate")
             return
         calls = [call_of(live.system, scenario, inputs) for inputs in load_inputs(scenario.workload)]
+        ceiling = self._ceiling(live, scenario, load, calls)
         cpu_s: dict[str, float] = {}
 
         def on_counted(edge: Literal["start", "end"]) -> None:
@@ -115,7 +120,7 @@ class SuiteRun:
                 cpu_s=cpu_s["end"] - cpu_s["start"],
                 memory_bytes=live.memory_bytes(),
                 startup_s=live.startup_s,
-                note=limited(result, self._results.ceilings) or "",
+                note=limited(result, ceiling),
             ),
         )
 
@@ -132,6 +137,21 @@ class SuiteRun:
             f"{'; ' if measurement.note else ''}{measurement.note}"
         )
 
+    def _ceiling(self, live: Running, scenario: Scenario, load: Closed | Open, calls: Sequence[HttpCall]) -> Ceiling:
+        """What the generator can send of this, measured once for each workload and form of its requests."""
+        key = scenario.workload, type(load), len(calls[0].body)
+        if key not in self._ceilings:
+            answer_bytes = len(live.answer(calls[0]))
+            if isinstance(load, Closed):
+                found = closed_ceiling(calls, answer_bytes, use_wrk=is_wrk_installed())
+            else:
+                rng = np.random.default_rng(SEED)
+                found = open_ceiling(calls, answer_bytes, random=rng, num_processes=num_processes(load))
+            self._ceilings[key] = found
+            self._results.ceilings[f"{scenario.workload}: {found.name}"] = found.rate_per_s
+            self._say(f"  the generator reaches {found.rate_per_s:.0f} requests/s against a server that does nothing")
+        return self._ceilings[key]
+
     def _load(self, scenario: Scenario, repetition: int) -> Closed | Open | None:
         warm_up_s, duration_s = self._options.warm_up_s, self._options.duration_s
         if isinstance(scenario.load, ClosedLoop):
@@ -143,7 +163,7 @@ class SuiteRun:
         length_s = warm_up_s + duration_s
         if scenario.load.arrivals == "poisson":
             return Open(poisson(rate_per_s, length_s, rng), warm_up_s, duration_s)
-        arrivals_s = bursts(rate_per_s, length_s, BURST_FACTOR, BURST_PERIOD_S, BURST_S, rng)
+        arrivals_s = bursts(rate_per_s, length_s, rng, factor=BURST_FACTOR, period_s=BURST_PERIOD_S, burst_s=BURST_S)
         return Open(arrivals_s, warm_up_s, duration_s)
 
     def _rate_per_s(self, scenario: Scenario) -> float | None:
@@ -168,7 +188,7 @@ def in_turn(systems: Sequence[System], repetition: int) -> list[System]:
     return [*first[start:], *first[:start]]
 
 
-def call_of(system: System, scenario: Scenario, inputs: dict[str, np.ndarray]) -> HttpCall:  # type: ignore[type-arg]
+def call_of(system: System, scenario: Scenario, inputs: dict[str, np.ndarray]) -> HttpCall:
     """One request of a scenario, with its deadline where the scenario sends one."""
     call = system.call(scenario.workload, inputs)
     if not scenario.sends_deadline:

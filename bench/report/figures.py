@@ -58,7 +58,15 @@ def _failed_percent(measurement: Measurement) -> float:
 
 def _cpu_s_per_1000(measurement: Measurement) -> float:
     num_ok = measurement.load.num_ok
-    return 1000 * measurement.cpu_s / num_ok if num_ok else math.nan
+    return 1000 * measurement.cpu_s / num_ok if num_ok and measurement.cpu_s is not None else math.nan
+
+
+def _memory_mib(measurement: Measurement) -> float:
+    return math.nan if measurement.memory_bytes is None else measurement.memory_bytes / BYTES_PER_MIB
+
+
+def _startup_s(measurement: Measurement) -> float:
+    return math.nan if measurement.startup_s is None else measurement.startup_s
 
 
 _ALL = (
@@ -71,8 +79,8 @@ _ALL = (
     Figure("failed_percent", "not 200", "%", "lower", False, _failed_percent),
     Figure("rejected_p50_ms", "429 after", "ms", "lower", True, _rejected_ms),
     Figure("cpu_s_per_1000", "CPU per 1,000", "s", "lower", True, _cpu_s_per_1000),
-    Figure("memory_mib", "memory", "MiB", "lower", False, lambda of: of.memory_bytes / BYTES_PER_MIB),
-    Figure("startup_s", "start-up", "s", "lower", True, lambda of: of.startup_s),
+    Figure("memory_mib", "memory", "MiB", "lower", False, _memory_mib),
+    Figure("startup_s", "start-up", "s", "lower", True, _startup_s),
     Figure(
         "generator_cores",
         "generator",
