@@ -9,7 +9,7 @@ mounted the application.
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -24,15 +24,15 @@ CALLBACK = "serve_app.ingress.shortcut:middlewares"
 
 
 class _Here:
-    """The one ingress of this process, and the loop that it runs in; Serve's callback takes no arguments."""
+    """The one ingress of this process, and the thread whose loop it runs in; Serve's callback takes no arguments."""
 
     ingress: HttpIngress | None = None
-    loop: asyncio.AbstractEventLoop | None = None
+    thread: int | None = None
 
 
 def open_to(ingress: HttpIngress) -> None:
-    """Let the shortcut lead to this ingress, in the running loop."""
-    _Here.ingress, _Here.loop = ingress, asyncio.get_running_loop()
+    """Let the shortcut lead to this ingress, in this thread's event loop."""
+    _Here.ingress, _Here.thread = ingress, threading.get_ident()
 
 
 def middlewares() -> list[Middleware]:
@@ -55,7 +55,7 @@ class Shortcut:
         ingress = _Here.ingress
         if ingress is not None and scope["type"] == "http" and scope["method"] == "POST":
             mount, path = ingress.mount, scope["path"]
-            if mount is not None and path.startswith(mount) and asyncio.get_running_loop() is _Here.loop:
+            if mount is not None and path.startswith(mount) and threading.get_ident() == _Here.thread:
                 route = find_route(path[len(mount) :])
                 if route.endpoint in POST_ENDPOINTS:
                     await ingress.answer_watched(scope, receive, send, route)
