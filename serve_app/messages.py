@@ -5,7 +5,7 @@ Named tuples: they pickle by position, a third of a dataclass's cost, and are ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 from models.errors import HeadraceError
@@ -58,6 +58,7 @@ class InferenceResponse(NamedTuple):
 
 
 Result = InferenceResponse | HeadraceError
+Numbered = tuple[int, Result]
 
 
 class Stage(Protocol):
@@ -72,4 +73,8 @@ class Stage(Protocol):
         Raises:
             Exception: The stage as a whole was lost; no request of this call has an answer.
         """
+        ...
+
+    def infer_each(self, requests: Sequence[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+        """Answer as `infer_many` does, but give each result as soon as it is there, with its place in `requests`."""
         ...

@@ -14,13 +14,15 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from models.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ReplicaLost
 from serve_app.batching.latency import LatencyModel
-from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge
+from serve_app.dispatch.call import Call
+from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge, Way
 from serve_app.dispatch.limits import DispatchLimits, DispatchStats
-from serve_app.dispatch.pending import CallerWatch, Pending, fail_all
-from serve_app.messages import InferenceRequest, InferenceResponse
+from serve_app.dispatch.pending import Pending, fail_all
+from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +65,7 @@ class Dispatcher:
         self.stats = DispatchStats()
         self._model, self._version, self._where, self._clock = model, version, where, clock
         self._queue: list[Pending] = []
-        self._number = 0
-        self._rows_queued = 0
-        self._rows_under_way = 0
+        self._number = self._rows_queued = self._rows_under_way = 0
         self._response_bytes_per_row = 0.0
         self._batch_s = math.inf
         self._calls: dict[asyncio.Task[None], list[Pending]] = {}
@@ -223,48 +223,61 @@ class Dispatcher:
 
     async def _call(self, batch: list[Pending]) -> None:
         """Send one call and give every request its result, whatever happens."""
-        rows = sum(pending.request.num_rows for pending in batch)
-        self._rows_under_way += rows
-        watch = CallerWatch(batch, asyncio.current_task())
+        call = Call(batch, asyncio.current_task())
+        self._rows_under_way += call.rows
         try:
-            await self._send(batch, rows)
+            await self._send(call)
         except CallLost as error:
-            self._lost(batch, error)
+            self._lost(call.renumber(), error)
         except asyncio.CancelledError:
             # The watch cancels a call when all its callers are gone; a loop that shuts down cancels it too.
-            self.stats.num_cancelled += sum(pending.future.cancelled() for pending in batch)
+            self.stats.num_cancelled += sum(pending.future.cancelled() for pending in call.missing.values())
             fail_all(batch, ReplicaLost(self._model, "the call was cancelled"))
         except Exception as error:  # a bug behind: its text may hold a remote traceback, which is for the log alone
             logger.exception("model '%s' version '%s': a call raised", self._model, self._version)
             last_line = str(error).strip().rpartition("\n")[2]
             fail_all(batch, ReplicaLost(self._model, f"{type(error).__name__}: {last_line}"))
         finally:
-            watch.close()
-            self._rows_under_way -= rows
+            call.close()
+            self._rows_under_way -= call.rows
 
-    async def _send(self, batch: list[Pending], rows: int) -> None:
-        now_s = self._clock()
-        requests = [pending.to_send(now_s) for pending in batch]
-        size = max(sum(pending.num_bytes for pending in batch), int(rows * self._response_bytes_per_row))
-        by_reference = size > self.limits.max_value_bytes
+    async def _send(self, call: Call) -> None:
+        way = self._way(call)
         self.stats.num_calls += 1
+        deliver = partial(self._deliver, call)
         try:
-            results = await self.edge.call(requests, by_reference)
+            await self.edge.call(self._requests(call), way, deliver)
         except MessageTooLarge:
-            by_reference = True
-            results = await self.edge.call(requests, by_reference)
-        self.stats.num_calls_by_reference += by_reference
+            way = Way.REFERENCE
+            await self.edge.call(self._requests(call), way, deliver)
+        self.stats.num_calls_by_reference += way is Way.REFERENCE
+        if call.missing:
+            raise RuntimeError(f"{len(call.missing)} requests of a call have no result")
+
+    def _way(self, call: Call) -> Way:
+        size = sum(pending.num_bytes for pending in call.missing.values())
+        if max(size, int(call.rows * self._response_bytes_per_row)) > self.limits.max_value_bytes:
+            return Way.REFERENCE
+        # Its requests may run in several batches: where those are worth a message each, none waits for the last.
+        return Way.STREAM if len(call.missing) > 1 and self._batch_s > HOP_S else Way.VALUE
+
+    def _requests(self, call: Call) -> list[InferenceRequest]:
+        now_s = self._clock()
+        return [pending.to_send(now_s) for pending in call.renumber()]
+
+    def _deliver(self, call: Call, place: int, result: Result) -> None:
+        pending = call.answered(place)
+        num_rows, future = pending.request.num_rows, pending.future
+        self._rows_under_way -= num_rows
         self._answered_s = self._clock()
-        for pending, result in zip(batch, results, strict=True):
-            future = pending.future
-            if isinstance(result, InferenceResponse):
-                self._learn(pending.request.num_rows, result)
-            if future.done():
-                self.stats.num_cancelled += future.cancelled()
-            elif isinstance(result, InferenceResponse):
-                future.set_result(result)
-            else:
-                future.set_exception(result)
+        if isinstance(result, InferenceResponse):
+            self._learn(num_rows, result)
+        if future.done():
+            self.stats.num_cancelled += future.cancelled()
+        elif isinstance(result, InferenceResponse):
+            future.set_result(result)
+        else:
+            future.set_exception(result)
 
     def _learn(self, num_rows: int, response: InferenceResponse) -> None:
         self._batch_s = response.compute_s

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import Enum, auto
+from functools import partial
 from typing import Protocol
 
 from models.errors import HeadraceError, ModelUnavailable
-from serve_app.messages import InferenceRequest, InferenceResponse, Result, Stage
+from serve_app.messages import InferenceRequest, InferenceResponse, Numbered, Result, Stage
+
+Deliver = Callable[[int, Result], None]
+"""Takes the result of a call's request by its place in the call, once for each."""
+
+
+class Way(Enum):
+    """How a call goes."""
+
+    VALUE = auto()
+    """By value, all results together."""
+
+    STREAM = auto()
+    """By value, each result as soon as it is there."""
+
+    REFERENCE = auto()
+    """Through shared memory, all results together."""
 
 
 class CallLost(Exception):
@@ -22,12 +40,12 @@ class MessageTooLarge(Exception):
 class Edge(Protocol):
     """Carries a call to the next stage."""
 
-    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
-        """Answer the requests, one result each, in order.
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
+        """Have the requests answered.
 
         Raises:
-            CallLost: The stage died; the call may be sent again.
-            MessageTooLarge: The call must go by reference.
+            CallLost: The stage died; what has no result may be sent again.
+            MessageTooLarge: What has no result must go by reference.
         """
         ...
 
@@ -46,13 +64,20 @@ class LocalEdge:
         self.stage = stage
         self.failure = failure
 
-    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`; in one process everything goes by reference."""
         if self.stage is None:
             failure = self.failure or ModelUnavailable("", "", NOT_STARTED)
-            # A copy for each: one exception raised again and again gathers every raise's traceback, and its tensors.
-            return [copy.copy(failure) for _ in requests]
-        return await self.stage.infer_many(requests)
+            for index in range(len(requests)):
+                # A copy for each: one exception raised again and again gathers every raise's traceback and tensors.
+                deliver(index, copy.copy(failure))
+        elif way is Way.STREAM:
+            async for results in self.stage.infer_each(requests):
+                for index, result in results:
+                    deliver(index, result)
+        else:
+            for index, result in enumerate(await self.stage.infer_many(requests)):
+                deliver(index, result)
 
     def num_replicas(self) -> int:
         """See `Edge`."""
@@ -88,3 +113,40 @@ async def _result(entry: asyncio.Future[InferenceResponse] | HeadraceError) -> R
         return await entry
     except HeadraceError as error:
         return error
+
+
+async def answer_each(
+    submit: Callable[[InferenceRequest], asyncio.Future[InferenceResponse]], requests: Sequence[InferenceRequest]
+) -> AsyncIterator[list[Numbered]]:
+    """Submit every request, and give what is there whenever something is; a failure is a result.
+
+    If the caller goes away, so do its requests.
+    """
+    waiting: dict[int, asyncio.Future[InferenceResponse]] = {}
+    done: list[int] = []
+    some = asyncio.Event()
+
+    def finished(index: int, _: asyncio.Future[InferenceResponse]) -> None:
+        done.append(index)
+        some.set()
+
+    try:
+        refused: list[Numbered] = []
+        for index, request in enumerate(requests):
+            try:
+                future = waiting[index] = submit(request)
+            except HeadraceError as error:
+                refused.append((index, error))
+            else:
+                future.add_done_callback(partial(finished, index))
+        if refused:
+            yield refused
+        while waiting:
+            await some.wait()
+            some.clear()
+            ready = [(index, await _result(waiting.pop(index))) for index in done]
+            done.clear()
+            yield ready
+    finally:
+        for future in waiting.values():
+            future.cancel()

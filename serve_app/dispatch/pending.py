@@ -59,6 +59,12 @@ class CallerWatch:
         if self._waiting == 0 and self._call is not None:
             self._call.cancel()
 
+    def answered(self, future: asyncio.Future[InferenceResponse]) -> None:
+        """Look after a caller no longer: the call is about to answer it, which is no reason to cancel the call."""
+        if not future.done():
+            self._waiting -= 1
+            future.remove_done_callback(self._caller_done)
+
     def close(self) -> None:
         """Leave the call alone: it has ended."""
         self._call = None

@@ -9,15 +9,15 @@ import grpc  # type: ignore[import-untyped]
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
-from serve_app.dispatch.edge import CallLost, MessageTooLarge
-from serve_app.messages import InferenceRequest, Result
+from serve_app.dispatch.edge import CallLost, Deliver, MessageTooLarge, Way
+from serve_app.messages import InferenceRequest
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
 
 class ServeEdge:
-    """The `infer_many` method of a deployment.
+    """The `infer_many` and `infer_each` methods of a deployment.
 
     Args:
         handle: The deployment's handle.
@@ -27,30 +27,35 @@ class ServeEdge:
     def __init__(self, handle: DeploymentHandle[Any], target: str) -> None:
         self._target = target
         # pickle, not Serve's default cloudpickle: a call's values are plain data, and it costs half.
-        self._by_value = handle.options(
-            method_name="infer_many", request_serialization="pickle", response_serialization="pickle"
-        )
+        pickled = handle.options(request_serialization="pickle", response_serialization="pickle")
+        self._by_value = pickled.options(method_name="infer_many")
+        self._streamed = pickled.options(method_name="infer_each", stream=True)
         self._by_reference = handle.options(method_name="infer_many", _by_reference=True)
         self._handle = handle
 
-    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`; if it is cancelled, so is the call at the other end."""
-        handle = self._by_reference if by_reference else self._by_value
-        response = handle.remote(self._target, requests)
+        handle = {Way.VALUE: self._by_value, Way.STREAM: self._streamed, Way.REFERENCE: self._by_reference}[way]
+        response: Any = handle.remote(self._target, requests)
         try:
-            results: list[Result] = await response
+            if way is Way.STREAM:
+                async for results in response:
+                    for index, result in results:
+                        deliver(index, result)
+            else:
+                for index, result in enumerate(await response):
+                    deliver(index, result)
         except asyncio.CancelledError:
-            response.cancel()  # type: ignore[no-untyped-call]
+            response.cancel()
             raise
         except RayTaskError:
             raise
         except (RayActorError, ObjectLostError, RayServeException) as error:
             raise CallLost(type(error).__name__) from error
         except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and not by_reference:
+            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and way is not Way.REFERENCE:
                 raise MessageTooLarge from error
             raise CallLost(error.code().name) from error
-        return results
 
     def num_replicas(self) -> int:
         """See `Edge`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge
-from serve_app.messages import InferenceRequest, Result
+from serve_app.messages import InferenceRequest, Numbered, Result
 from serve_app.preprocessing.stage import TransformStage
 from serve_app.telemetry import Snapshot, Telemetry
 
@@ -80,6 +80,15 @@ class Preprocessor:
         if stage is None:
             return [copy.copy(self._failures[target]) for _ in requests]
         return await stage.infer_many(requests)
+
+    async def infer_each(self, target: str, requests: list[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+        """See `messages.Stage`."""
+        stage = self._stages.get(target)
+        if stage is None:
+            yield [(index, copy.copy(self._failures[target])) for index in range(len(requests))]
+            return
+        async for results in stage.infer_each(requests):
+            yield results
 
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""

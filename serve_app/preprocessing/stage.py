@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed
 from models.source import Transform
 from models.tensor import Array
-from serve_app.messages import InferenceRequest, InferenceResponse, Result
+from serve_app.dispatch.edge import answer_each
+from serve_app.messages import InferenceRequest, InferenceResponse, Numbered, Result
 
 Submit = Callable[[InferenceRequest], asyncio.Future[InferenceResponse]]
 
@@ -47,7 +48,18 @@ class TransformStage:
             return [await self._infer(requests[0])]
         return list(await asyncio.gather(*map(self._infer, requests)))
 
+    def infer_each(self, requests: Sequence[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+        """See `messages.Stage`."""
+        loop = asyncio.get_running_loop()
+        return answer_each(lambda request: loop.create_task(self._response(request)), requests)
+
     async def _infer(self, request: InferenceRequest) -> Result:
+        try:
+            return await self._response(request)
+        except HeadraceError as error:
+            return error
+
+    async def _response(self, request: InferenceRequest) -> InferenceResponse:
         started_s = self._clock()
         loop = asyncio.get_running_loop()
         try:
@@ -55,11 +67,11 @@ class TransformStage:
             spent_s = self._clock() - started_s
             budget_s = None if request.budget_s is None else request.budget_s - spent_s
             response = await self._submit(request._replace(inputs=inputs, budget_s=budget_s))
-        except HeadraceError as error:
-            return error
+        except HeadraceError:
+            raise
         except Exception as error:  # a transform's own fault must not cost the neighbours their answers
             reason = f"preprocessing raised {type(error).__name__}: {error}"
-            return InferenceFailed(self._model, self._version, reason)
+            raise InferenceFailed(self._model, self._version, reason) from error
         return response._replace(preprocess_s=response.preprocess_s + spent_s)
 
     def _in_time(self, request: InferenceRequest, started_s: float) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import ray
@@ -10,7 +11,7 @@ from ray import serve
 
 from models.errors import LoadError
 from models.source import ModelSource
-from serve_app.messages import InferenceRequest, Result
+from serve_app.messages import InferenceRequest, Numbered, Result
 from serve_app.replica.host import InFront, ModelHost, ModelStatus
 from serve_app.replica.lifecycle import resolve_compute
 from serve_app.replica.readings import batcher_readings
@@ -68,6 +69,11 @@ class ModelReplica:
     async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
         """See `messages.Stage`; a model replica has one target."""
         return await self._host.infer_many(requests)
+
+    async def infer_each(self, target: str, requests: list[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+        """See `messages.Stage`."""
+        async for results in self._host.infer_each(requests):
+            yield results
 
     def status(self) -> ModelStatus:
         """Whether it can answer, and if not, why."""

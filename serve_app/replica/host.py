@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -16,8 +16,8 @@ from models.tensor import Array
 from serve_app.batching.batcher import Batcher, Observer
 from serve_app.batching.latency import LatencyModel
 from serve_app.batching.window import BatchLimits
-from serve_app.dispatch.edge import answer_all
-from serve_app.messages import InferenceRequest, InferenceResponse, Result, Stage
+from serve_app.dispatch.edge import answer_all, answer_each
+from serve_app.messages import InferenceRequest, InferenceResponse, Numbered, Result, Stage
 from serve_app.replica.lifecycle import LoadedModel, load
 
 State = Literal["LOADING", "READY", "UNAVAILABLE", "DRAINING"]
@@ -123,6 +123,10 @@ class ModelHost:
         if self._stage is not None:
             return await self._stage.infer_many(requests)
         return await answer_all(self.submit, requests)
+
+    def infer_each(self, requests: Sequence[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+        """See `messages.Stage`."""
+        return answer_each(self.submit, requests) if self._stage is None else self._stage.infer_each(requests)
 
     async def drain(self) -> None:
         """Refuse new requests, answer the accepted ones, free the model; once."""

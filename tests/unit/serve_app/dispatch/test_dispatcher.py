@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, ModelUnavailable, Overloaded, ReplicaLost
 from serve_app.dispatch.dispatcher import HOP_S, Dispatcher
-from serve_app.dispatch.edge import CallLost, MessageTooLarge
+from serve_app.dispatch.edge import CallLost, Deliver, MessageTooLarge, Way
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
@@ -32,11 +32,16 @@ class HandEdge:
     def __init__(self, num_replicas: int = 1) -> None:
         self.replicas = num_replicas
         self.calls: list[tuple[list[InferenceRequest], bool, asyncio.Future[list[Result]]]] = []
+        self.ways: list[Way] = []
+        self.delivers: list[Deliver] = []
 
-    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self.calls.append((requests, by_reference, future))
-        return await future
+        self.calls.append((requests, way is Way.REFERENCE, future))
+        self.ways.append(way)
+        self.delivers.append(deliver)
+        for place, result in enumerate(await future):
+            deliver(place, result)
 
     def num_replicas(self) -> int:
         return self.replicas
@@ -178,6 +183,146 @@ def test_calls_go_one_at_a_time_where_a_batch_costs_less_than_a_call(compute_s: 
         edge.answer(1, compute_s)
         await turns()
         assert dispatcher.num_queued == 0
+
+    run(scenario)
+
+
+class StreamEdge(HandEdge):
+    """An edge whose results the test delivers one by one."""
+
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
+        self.ways.append(way)
+        self.delivers.append(deliver)
+        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self.calls.append((requests, way is Way.REFERENCE, future))
+        await future
+
+    def give(self, call: int, place: int, compute_s: float = 0.01) -> None:
+        self.delivers[call](place, answer_to(self.calls[call][0][place])._replace(compute_s=compute_s))
+
+    def end(self, call: int) -> None:
+        self.calls[call][2].set_result([])
+
+
+async def stream_of(edge: StreamEdge, dispatcher: Dispatcher, values: list[float]) -> list[Any]:
+    """Submit requests after one that showed what a batch costs; they are the second call."""
+    dispatcher.submit(request(0))
+    await turns()
+    edge.give(0, 0)
+    edge.end(0)
+    await turns()
+    futures = [dispatcher.submit(request(value)) for value in values]
+    await turns()
+    return futures
+
+
+def test_long_batches_are_answered_one_by_one_and_a_lone_request_by_value() -> None:
+    async def scenario() -> None:
+        edge = StreamEdge()
+        dispatcher = make(edge)
+        first, second = await stream_of(edge, dispatcher, [1, 2])
+        assert edge.ways == [Way.VALUE, Way.STREAM]
+        assert dispatcher.rows_ahead == 2
+        edge.give(1, 1)
+        assert (await second).outputs["y"][0, 0] == 4
+        assert not first.done()
+        assert dispatcher.rows_ahead == 1
+        edge.give(1, 0)
+        await first
+        await turns()
+        assert not edge.calls[1][2].cancelled(), "the call ends by itself"
+        edge.end(1)
+        await turns()
+        assert dispatcher.rows_ahead == 0
+        dispatcher.submit(request(3))
+        await turns()
+        assert edge.ways[2] is Way.VALUE
+
+    run(scenario)
+
+
+def test_short_batches_are_answered_together() -> None:
+    async def scenario() -> None:
+        edge = StreamEdge()
+        dispatcher = make(edge)
+        dispatcher.submit(request(0))
+        await turns()
+        edge.give(0, 0, HOP_S / 2)
+        edge.end(0)
+        await turns()
+        for value in (1, 2):
+            dispatcher.submit(request(value))
+        await turns()
+        assert edge.ways == [Way.VALUE, Way.VALUE]
+
+    run(scenario)
+
+
+def test_of_a_stream_that_breaks_only_what_is_open_is_sent_again() -> None:
+    async def scenario() -> None:
+        edge = StreamEdge()
+        dispatcher = make(edge)
+        first, second, third = await stream_of(edge, dispatcher, [1, 2, 3])
+        edge.give(1, 1)
+        edge.calls[1][2].set_exception(CallLost("ActorDiedError"))
+        await turns()
+        assert values(edge.calls[2][0]) == [1, 3]
+        assert second.done()
+        for place in (0, 1):
+            edge.give(2, place)
+        edge.end(2)
+        assert [(await future).outputs["y"][0, 0] for future in (first, second, third)] == [2, 4, 6]
+        assert dispatcher.rows_ahead == 0
+        assert dispatcher.stats.num_retried == 2
+
+    run(scenario)
+
+
+def test_a_stream_s_message_that_is_too_large_goes_by_reference_with_what_is_open() -> None:
+    async def scenario() -> None:
+        edge = StreamEdge()
+        dispatcher = make(edge)
+        first, second, third = await stream_of(edge, dispatcher, [1, 2, 3])
+        edge.give(1, 0)
+        edge.calls[1][2].set_exception(MessageTooLarge())
+        await turns()
+        assert edge.ways[2] is Way.REFERENCE
+        assert values(edge.calls[2][0]) == [2, 3]
+        for place in (1, 0):
+            edge.give(2, place)
+        edge.end(2)
+        assert [(await future).outputs["y"][0, 0] for future in (first, second, third)] == [2, 4, 6]
+
+    run(scenario)
+
+
+def test_a_stream_is_cancelled_when_those_without_a_result_are_gone() -> None:
+    async def scenario() -> None:
+        edge = StreamEdge()
+        dispatcher = make(edge)
+        first, second = await stream_of(edge, dispatcher, [1, 2])
+        edge.give(1, 0)
+        await first
+        second.cancel()
+        await turns()
+        assert edge.calls[1][2].cancelled()
+        assert dispatcher.rows_ahead == 0
+        assert dispatcher.stats.num_cancelled == 1
+
+    run(scenario)
+
+
+def test_a_call_that_ends_without_all_results_fails_the_rest() -> None:
+    async def scenario() -> None:
+        edge = StreamEdge()
+        dispatcher = make(edge)
+        first, second = await stream_of(edge, dispatcher, [1, 2])
+        edge.give(1, 0)
+        edge.end(1)
+        await first
+        with pytest.raises(ReplicaLost, match="have no result"):
+            await second
+        assert dispatcher.rows_ahead == 0
 
     run(scenario)
 

@@ -14,8 +14,9 @@ import pytest
 from models.errors import FileError, ModelUnavailable
 from models.manifest import Manifest
 from models.source import ModelSource, Transform
+from serve_app.dispatch.edge import Deliver, Way
 from serve_app.dispatch.limits import DispatchLimits
-from serve_app.messages import InferenceRequest, InferenceResponse, Result
+from serve_app.messages import InferenceRequest, InferenceResponse
 from serve_app.preprocessing import deployment
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 
@@ -28,8 +29,9 @@ class Edge:
     def __init__(self, handle: Any, target: str) -> None:
         self.target = target
 
-    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
-        return [InferenceResponse({self.target: request.inputs["x"] * 2}) for request in requests]
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
+        for place, request in enumerate(requests):
+            deliver(place, InferenceResponse({self.target: request.inputs["x"] * 2}))
 
     def num_replicas(self) -> int:
         return 1

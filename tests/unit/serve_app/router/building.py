@@ -11,9 +11,10 @@ from models.manifest import Manifest
 from models.source import ModelSource
 from models.tensor import TensorSpec
 from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.edge import Deliver, Way
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.ingress.dataplane import ServedModel
-from serve_app.messages import InferenceRequest, InferenceResponse, Result
+from serve_app.messages import InferenceRequest, InferenceResponse
 from serve_app.replica.host import ModelStatus
 from serve_app.router.plan import LocalPool, ModelPlan, VersionPlan
 from serve_app.router.pools import PoolRoute
@@ -30,9 +31,10 @@ class EchoEdge:
         self.replicas, self.compute_s, self.error = num_replicas, compute_s, error
         self.seen: list[InferenceRequest] = []
 
-    async def call(self, requests: list[InferenceRequest], by_reference: bool) -> list[Result]:
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         self.seen += requests
-        return [self.error or self._answer(request) for request in requests]
+        for place, request in enumerate(requests):
+            deliver(place, self.error or self._answer(request))
 
     def _answer(self, request: InferenceRequest) -> InferenceResponse:
         outputs = {"y": request.inputs["x"], "z": -request.inputs["x"]}

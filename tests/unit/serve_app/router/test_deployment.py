@@ -15,10 +15,10 @@ import pytest
 from models.errors import FileError, ModelUnavailable
 from models.source import ModelSource, Transform
 from serve_app.dispatch.dispatcher import Dispatcher
-from serve_app.dispatch.edge import LocalEdge
+from serve_app.dispatch.edge import LocalEdge, Way
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.ingress.http import HttpIngress
-from serve_app.messages import InferenceRequest
+from serve_app.messages import InferenceRequest, Result
 from serve_app.preprocessing.stage import in_front
 from serve_app.router.deployment import Router, _load_in_front, needs_of
 from serve_app.router.plan import ModelPlan
@@ -124,7 +124,9 @@ def test_preprocessing_that_does_not_load_is_told_to_every_caller(error: Excepti
         edge = LocalEdge(None, ModelUnavailable("m", "1", "its preprocessing is being loaded"))
         dispatcher = Dispatcher(EchoEdge(), "m", "1", DispatchLimits())
         await _load_in_front(source, partial(in_front, model="m", version="1"), dispatcher, edge)
-        (result,) = await edge.call([InferenceRequest({"x": np.ones((1, 1))}, 1)], False)
+        results: dict[int, Result] = {}
+        await edge.call([InferenceRequest({"x": np.ones((1, 1))}, 1)], Way.VALUE, results.__setitem__)
+        (result,) = results.values()
         assert sentence in str(result)
 
     asyncio.run(scenario())
@@ -137,7 +139,9 @@ def test_preprocessing_in_the_router_runs_before_the_call() -> None:
         edge = LocalEdge(None)
         dispatcher = Dispatcher(EchoEdge(), "m", "1", DispatchLimits())
         await _load_in_front(source, partial(in_front, model="m", version="1"), dispatcher, edge)
-        (result,) = await edge.call([InferenceRequest({"x": np.ones((1, 1))}, 1)], False)
+        results: dict[int, Result] = {}
+        await edge.call([InferenceRequest({"x": np.ones((1, 1))}, 1)], Way.VALUE, results.__setitem__)
+        (result,) = results.values()
         assert result.outputs["y"].tolist() == [[2.0]]  # type: ignore[union-attr]
 
     asyncio.run(scenario())
