@@ -1,6 +1,6 @@
 """Plain Ray Serve: an ingress and a model with `@serve.batch`, two deployments as Serve's documentation writes them.
 
-The model, its preprocessing and the wire are those of every peer (`bench.peers`).
+The model, its preprocessing and the wire are those of every peer (`bench.peers`), and so is the model's allocator.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from bench.peers.model import MAX_BATCH_ROWS, load_peer_model
 from bench.peers.wire import body_of, content_of_body, media_type_of
 from models.tensor import Array
+from serve_app.app import ALLOCATOR_ENVIRONMENT
 
 # Serve's default of 5 would keep every batch at 5, as its guide to batching says.
 MAX_ONGOING_REQUESTS = 1000
@@ -58,11 +59,13 @@ def build_app(args: Mapping[str, Any]) -> serve.Application:
     """Bind the two deployments.
 
     Args:
-        args: `workload`; `num_threads`: torch's in the model's process, which Ray reserves as CPUs; `offload`.
+        args: `workload`; `num_replicas` of the model, each with one CPU; `offload`, see `BatchedModel`.
     """
     workload = args["workload"]
     model = serve.deployment(
-        ray_actor_options={"num_cpus": args["num_threads"]}, max_ongoing_requests=MAX_ONGOING_REQUESTS
+        num_replicas=args["num_replicas"],
+        ray_actor_options={"num_cpus": 1, "runtime_env": {"env_vars": ALLOCATOR_ENVIRONMENT}},
+        max_ongoing_requests=MAX_ONGOING_REQUESTS,
     )(BatchedModel)
     ingress = serve.deployment(max_ongoing_requests=MAX_ONGOING_REQUESTS)(Ingress)
     return ingress.bind(workload, model.bind(workload, args["offload"]))

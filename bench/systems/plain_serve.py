@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from bench.call import HttpCall, oip_json
-from bench.peers.model import NUM_THREADS
+from bench.peers.model import COMPUTE_BOUND, NUM_THREADS
 from bench.peers.wire import BINARY, JSON_REQUESTS
 from bench.systems.headrace import LOGICAL_CPUS
 from bench.systems.system import RESULTS, Launch, System
@@ -31,14 +31,16 @@ class PlainServe:
         name: As in reports and on the command line.
         about: What it is, and how it is configured here.
         tuned: HAProxy and the throughput settings, no access log, compute-bound batches on a thread.
-        num_threads: Torch's threads in the model's process.
+        num_replicas: Of a compute-bound model; the others have one.
+        num_threads: Torch's threads in each; with the replicas, the cores of the machine.
         folder: For the configs.
     """
 
     name: str
     about: str
     tuned: bool
-    num_threads: int = 2
+    num_replicas: int = 2
+    num_threads: int = 1
     folder: Path = RESULTS / "configs"
 
     def missing(self) -> str | None:
@@ -67,14 +69,14 @@ class PlainServe:
         return HttpCall("/", (("Content-Type", BINARY),), array[0] if array.dtype == object else array.tobytes())
 
     def _config(self, workload: str, port: int) -> dict[str, Any]:
-        is_compute_bound = workload in ("minilm", "jpeg")
+        is_compute_bound = workload in COMPUTE_BOUND
         application = {
             "name": "plain",
             "route_prefix": "/",
             "import_path": "bench.systems.plain_graph:build_app",
             "args": {
                 "workload": workload,
-                "num_threads": self.num_threads if is_compute_bound else 1,
+                "num_replicas": self.num_replicas if is_compute_bound else 1,
                 "offload": self.tuned and is_compute_bound,
             },
         }
@@ -89,7 +91,11 @@ def plain_serve_systems() -> tuple[System, ...]:
 
 def serve_default() -> PlainServe:
     """What a first `serve run` gives."""
-    return PlainServe("serve-default", "Ray Serve, two deployments with @serve.batch, all settings its defaults", False)
+    about = (
+        "Ray Serve, two deployments with @serve.batch; its defaults but for two replicas of a compute-bound model, "
+        "the batch size and max_ongoing_requests"
+    )
+    return PlainServe("serve-default", about, False)
 
 
 def serve_tuned() -> PlainServe:

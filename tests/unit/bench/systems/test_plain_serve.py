@@ -47,3 +47,11 @@ def test_defaults_are_left_alone_and_tuning_is_what_is_documented(tmp_path: Path
     assert first["http_options"] == second["http_options"] == {"host": "127.0.0.1", "port": 8123}
     assert "logging_config" not in first
     assert second["logging_config"] == {"enable_access_log": False}
+
+
+@pytest.mark.parametrize(("workload", "num_replicas"), [("echo", 1), ("minilm", 2), ("jpeg", 2), ("tensor", 1)])
+def test_compute_bound_models_have_a_replica_a_core(workload: str, num_replicas: int, tmp_path: Path) -> None:
+    launch = replace(serve_default(), folder=tmp_path).launch(workload, 8123)
+    (application,) = yaml.safe_load(Path(launch.command[-1]).read_text())["applications"]
+    assert application["args"]["num_replicas"] == num_replicas
+    assert launch.environment["BENCH_THREADS"] == "1"
