@@ -16,6 +16,7 @@ from bench.load.run import run_load
 
 NUM_CONNECTIONS = 64
 
+_LOWEST_PER_S = 250.0
 _LATE_S = 0.005
 _CLOSE_RATIO = 0.8
 _BUSY_RATIO = 0.9
@@ -91,7 +92,9 @@ def open_ceiling(
         return result.late_p99_s < _LATE_S and result.num_ok == result.num_offered
 
     with null_server(answer_bytes) as port:
-        rate_per_s = highest(holds, 250.0)
+        rate_per_s = highest(holds, _LOWEST_PER_S)
+        if rate_per_s not in results:  # even the next step was sent late: a machine that is busy with other things
+            holds(rate_per_s)
     return _ceiling(results[rate_per_s], "open", num_processes, rate_per_s)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.load.result import Floats
 
@@ -29,6 +30,8 @@ _RATES = ("rate_rps",)
 """Columns that hold their rate."""
 
 _COARSE_S = 1.0
+_MAX_SLICES_PER_ROW = 2
+"""More, and an instant is taken to be wrong, not rows to be left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def read_counts(path: Path) -> Counts:
 
     - a number on each line: the requests of each second;
     - CSV with a column of instants (`second`, `t_s`, `t_ms`, `timestamp`, `minute_utc`; numbers or dates) and one of
-      counts (`count`, `value`, `requests`) or rates (`rate_rps`), in equal steps;
+      counts (`count`, `value`, `requests`) or rates (`rate_rps`), in equal steps; a row that is left out had none;
     - CSV with a column of instants and no such other: one request a row. Slices are a second wide, or as wide as the
       recording's own clock is coarse.
 
@@ -93,8 +96,10 @@ def _from_table(path: Path, header: Sequence[str], rows: Iterator[tuple[int, lis
     offsets_s = np.array(instants_s) - instants_s[0]
     if value is None:
         return _counted(path, offsets_s)
-    width_s = _step_s(path, offsets_s)
-    return Counts(np.array(values) * (width_s if header[value] in _RATES else 1.0), width_s)
+    width_s, slices = _steps(path, offsets_s)
+    # Monitoring leaves out the slices in which nothing came.
+    numbers = np.bincount(slices, np.array(values) * (width_s if header[value] in _RATES else 1.0))
+    return Counts(numbers, width_s)
 
 
 def _counted(path: Path, offsets_s: Floats) -> Counts:
@@ -110,13 +115,20 @@ def _counted(path: Path, offsets_s: Floats) -> Counts:
     return Counts(np.bincount(slices.astype(np.int64)).astype(np.float64), width_s)
 
 
-def _step_s(path: Path, offsets_s: Floats) -> float:
+def _steps(path: Path, offsets_s: Floats) -> tuple[float, NDArray[np.int64]]:
+    """The width of a slice, and the slice of each row."""
     steps_s = np.diff(offsets_s)
-    uneven = np.flatnonzero(~np.isclose(steps_s, steps_s[0], rtol=1e-6))
-    if steps_s[0] <= 0 or len(uneven):
-        line = 3 + int(uneven[0]) if len(uneven) else 3
-        raise ValueError(f"{path}:{line}: the steps between rows must be equal and positive")
-    return float(steps_s[0])
+    width_s = float(np.median(steps_s))
+    ratios = steps_s / width_s if width_s > 0 else np.zeros(len(steps_s))
+    wrong = np.flatnonzero((np.round(ratios) < 1) | (np.abs(ratios - np.round(ratios)) > 1e-6 * ratios))
+    if len(wrong):
+        line = 3 + int(wrong[0])  # the header is line 1, and a step ends at its second row
+        raise ValueError(f"{path}:{line}: a step must be a whole number of the usual ones ({width_s:g} s)")
+    slices = np.concatenate(([0], np.cumsum(np.round(ratios)))).astype(np.int64)
+    if slices[-1] >= _MAX_SLICES_PER_ROW * len(slices):
+        line = 3 + int(np.argmax(ratios))
+        raise ValueError(f"{path}:{line}: too long after the row before")
+    return width_s, slices
 
 
 def _of_width(path: Path, line: int, row: list[str], width: int) -> list[str]:
