@@ -99,7 +99,7 @@ def _from_table(path: Path, header: Sequence[str], rows: Iterator[tuple[int, lis
     width_s, slices = _steps(path, offsets_s)
     # Monitoring leaves out the slices in which nothing came.
     numbers = np.bincount(slices, np.array(values) * (width_s if header[value] in _RATES else 1.0))
-    return Counts(numbers, width_s)
+    return Counts(numbers.astype(np.float64), width_s)
 
 
 def _counted(path: Path, offsets_s: Floats) -> Counts:

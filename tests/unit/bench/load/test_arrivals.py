@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.load.arrivals import bursts, constant, poisson, trace
 from bench.load.result import Floats
 
 RATES_PER_S = st.floats(0.1, 2000)
-DURATIONS_S = st.floats(0.01, 20)
+DURATIONS_S = st.floats(0.01, 5)
 SEEDS = st.integers(0, 2**32 - 1)
 
 Plan = Callable[[float, float, int], Floats]
@@ -37,6 +37,7 @@ PLANS = pytest.mark.parametrize("plan", [_constant, _poisson, _bursts])
 
 
 @PLANS
+@settings(max_examples=30)
 @given(rate_per_s=RATES_PER_S, duration_s=DURATIONS_S, seed=SEEDS)
 def test_sorted_and_within_the_duration(plan: Plan, rate_per_s: float, duration_s: float, seed: int) -> None:
     instants_s = plan(rate_per_s, duration_s, seed)
@@ -45,6 +46,7 @@ def test_sorted_and_within_the_duration(plan: Plan, rate_per_s: float, duration_
 
 
 @PLANS
+@settings(max_examples=30)
 @given(rate_per_s=RATES_PER_S, duration_s=DURATIONS_S, seed=SEEDS)
 def test_the_number_is_the_expected_one(plan: Plan, rate_per_s: float, duration_s: float, seed: int) -> None:
     """Within ten standard deviations and a tail's worth: nothing that chance reaches."""
@@ -53,6 +55,7 @@ def test_the_number_is_the_expected_one(plan: Plan, rate_per_s: float, duration_
 
 
 @PLANS
+@settings(max_examples=30)
 @given(rate_per_s=RATES_PER_S, duration_s=DURATIONS_S, seed=SEEDS)
 def test_the_same_for_the_same_seed(plan: Plan, rate_per_s: float, duration_s: float, seed: int) -> None:
     assert np.array_equal(plan(rate_per_s, duration_s, seed), plan(rate_per_s, duration_s, seed))
@@ -62,6 +65,7 @@ def test_other_seeds_give_other_plans() -> None:
     assert not np.array_equal(_poisson(100, 5, 1)[:50], _poisson(100, 5, 2)[:50])
 
 
+@settings(max_examples=30)
 @given(rate_per_s=RATES_PER_S, duration_s=DURATIONS_S)
 def test_constant_has_equal_gaps_and_misses_none(rate_per_s: float, duration_s: float) -> None:
     instants_s = constant(rate_per_s, duration_s)

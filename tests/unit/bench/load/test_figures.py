@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.load.figures import load_result, merged, quantiles_s
@@ -83,6 +83,7 @@ def test_the_time_line_counts_by_intended_instants() -> None:
     assert [one.p99_s for one in timeline] == pytest.approx([1.981, 0.1, 0.1])
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.floats(0, 4), st.floats(0, 3), st.sampled_from([0, 200, 429, 500])), max_size=40),
     st.floats(0.1, 1.5),
