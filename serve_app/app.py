@@ -35,6 +35,10 @@ ALLOCATOR_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 
+# Torch's threads sleep between operations instead of spinning: beside a router on the same cores a replica of two threads
+# took a quarter less CPU at part load, at half the p99, and lost nothing when saturated. Read at a process's start too.
+THREADS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+
 # Serve's access log alone is a tenth of the router's CPU under load, and its other line per request a twentieth.
 LOGGING = {"enable_access_log": False, "log_level": "WARNING"}
 
@@ -196,8 +200,9 @@ def actor_options(pool: Pool) -> dict[str, Any]:
     options: dict[str, Any] = {"num_cpus": pool.num_cpus, "num_gpus": pool.num_gpus, "resources": dict(pool.resources)}
     if pool.memory_bytes is not None:
         options["memory"] = pool.memory_bytes
-    if pool.device == "cpu" and pool.allocator == "tuned":
-        options["runtime_env"] = {"env_vars": ALLOCATOR_ENVIRONMENT}
+    if pool.device == "cpu":
+        allocator = ALLOCATOR_ENVIRONMENT if pool.allocator == "tuned" else {}
+        options["runtime_env"] = {"env_vars": THREADS_ENVIRONMENT | allocator}
     return options
 
 

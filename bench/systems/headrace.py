@@ -49,8 +49,8 @@ class Headrace:
     workloads: frozenset[str]
     placement: Literal["own", "router"] = "own"
     num_routers: int = 1
-    num_replicas: int = 1
-    num_threads: int = 2
+    num_replicas: int = 2
+    num_threads: int = 1
     num_models: int = 1
     precision: str | None = None
     folder: Path = RESULTS / "configs"
@@ -107,7 +107,7 @@ def headrace_systems() -> tuple[System, ...]:
     return (headrace(), headrace_in_router(), headrace_bf16())
 
 
-def headrace(num_routers: int = 1, num_replicas: int = 1, num_threads: int = 2) -> Headrace:
+def headrace(num_routers: int = 1, num_replicas: int = 2, num_threads: int = 1) -> Headrace:
     """The platform as it comes: each model in a deployment of its own, behind HAProxy and the routers."""
     suffix = "" if num_routers == 1 else f"-{num_routers}-routers"
     routers = "one router" if num_routers == 1 else f"{num_routers} routers"

@@ -11,7 +11,15 @@ import ray
 from ray.serve._private.build_app import build_app as build_serve_app
 
 from serve_app import app as app_module
-from serve_app.app import ALLOCATOR_ENVIRONMENT, SPARE_CALLS, actor_options, build_app, dispatch_limits, replica_options
+from serve_app.app import (
+    ALLOCATOR_ENVIRONMENT,
+    SPARE_CALLS,
+    THREADS_ENVIRONMENT,
+    actor_options,
+    build_app,
+    dispatch_limits,
+    replica_options,
+)
 from serve_app.preprocessing.deployment import PreprocessingTarget
 from serve_app.replica.deployment import ModelReplica
 from serve_app.router.deployment import Router
@@ -272,8 +280,11 @@ def test_a_call_carries_at_most_one_full_batch_of_the_version(root: Path) -> Non
 
 def test_what_a_replica_asks_of_ray() -> None:
     asked = actor_options(Pool(num_cpus=2, memory_bytes=1000, resources={"fpga": 1}, allocator="system"))
-    assert asked == {"num_cpus": 2, "num_gpus": 0, "resources": {"fpga": 1}, "memory": 1000}
-    assert actor_options(Pool())["runtime_env"] == {"env_vars": ALLOCATOR_ENVIRONMENT}
+    runtime_env = {"env_vars": THREADS_ENVIRONMENT}
+    assert asked == {
+        "num_cpus": 2, "num_gpus": 0, "resources": {"fpga": 1}, "memory": 1000, "runtime_env": runtime_env
+    }  # fmt: skip
+    assert actor_options(Pool())["runtime_env"] == {"env_vars": THREADS_ENVIRONMENT | ALLOCATOR_ENVIRONMENT}
     assert "runtime_env" not in actor_options(Pool(**GPU)), "its activations are on the device"
 
 
