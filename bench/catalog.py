@@ -12,7 +12,7 @@ from bench.systems.system import System
 def all_systems() -> dict[str, System]:
     """Name to system: Headrace in its placements and sizes, plain Ray Serve, the peers, the raw loop."""
     sizes = [headrace(num_routers=number) for number in (2, 4)] + [headrace_many(number) for number in (2, 4, 8)]
-    systems = [
+    systems: list[System] = [
         headrace(),
         headrace_in_router(),
         headrace_bf16(),

@@ -84,7 +84,6 @@ class Suite:
 
 
 PEERS = ("serve-default", "serve-tuned", "litserve", "mlserver", "bentoml", "mosec", "fastapi")
-PADDING_PEERS = ("litserve", "mlserver", "bentoml", "mosec", "serve-tuned")
 PACKED_PEERS = tuple(f"{name}-packed" for name in ("litserve", "mlserver", "bentoml", "mosec", "fastapi"))
 
 _ECHO_64 = Scenario("echo-c64", "echo, JSON, 64 connections", "echo", ClosedLoop(64))
@@ -127,7 +126,7 @@ SUITES: dict[str, Suite] = {
     "overhead": Suite(
         "echo: throughput and latency of everything around a model",
         (_ECHO_64, _ECHO_1),
-        ("headrace", "headrace-in-router", *PEERS),
+        ("headrace", "headrace-in-router", *PEERS, "mlserver-inprocess", "fastapi-orjson"),
     ),
     "minilm": Suite(
         "MiniLM: saturation, and the tail at 70 % of it",

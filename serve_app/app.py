@@ -35,8 +35,8 @@ ALLOCATOR_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 
-# Torch's threads sleep between operations instead of spinning: beside a router on the same cores a replica of two threads
-# took a quarter less CPU at part load, at half the p99, and lost nothing when saturated. Read at a process's start too.
+# Torch's threads sleep between operations instead of spinning: beside a router on the same cores a replica of two
+# threads took a quarter less CPU at part load, at half the p99, and lost nothing when saturated. Read at the start too.
 THREADS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 # Serve's access log alone is a tenth of the router's CPU under load, and its other line per request a twentieth.
