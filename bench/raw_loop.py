@@ -23,7 +23,7 @@ RAW_LOOP = "raw-loop"
 _LIMIT_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawLoop:
     """The model in a loop over the best batches, from what a client sends to what it gets back.
 

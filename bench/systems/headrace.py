@@ -20,8 +20,9 @@ from models.tensor import Array
 CATALOG = ROOT / "models" / "catalog"
 BUNDLED_ROOT = "package://models/catalog"
 
-# Ray counts reservations, not load. A model with two threads reserves two, so on two cores nothing else would start.
-LOGICAL_CPUS = {"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 32})}
+# Ray counts reservations, not load: with two replicas of a core each, nothing else would start on two cores. No more
+# than the largest configuration needs: Ray starts an idle worker for each, which costs the first load its processors.
+LOGICAL_CPUS = {"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 6})}
 
 # The others gain from the binary form: a float costs 4 bytes instead of some 10 digits, an image no base64.
 _JSON_WORKLOADS = frozenset({"echo", "minilm"})
