@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from bench.workload import load_inputs
 SEED = 20260
 REFERENCE = "headrace"
 BURST_FACTOR, BURST_PERIOD_S, BURST_S = 3.0, 5.0, 1.0
+REST_CORES = 0.2
+SETTLE_LIMIT_S = 15
 DEADLINE_HEADER = "x-request-timeout-seconds"
 
 
@@ -90,6 +93,7 @@ class SuiteRun:
                 return
             with running(system, workload, self._options.port) as live:
                 self._say(f"{head} first answer after {live.startup_s:.1f} s")
+                settle(live)
                 for scenario in scenarios:
                     self._one_load(live, scenario, repetition)
         except SystemFailed as error:
@@ -177,6 +181,15 @@ class SuiteRun:
             if measurement.system == REFERENCE and measurement.scenario == scenario.load.of_scenario
         ]
         return scenario.load.factor * statistics.median(reached) if reached else None
+
+
+def settle(live: Running, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait until a system that was just started is at rest, so that its start does not count as its load's cost."""
+    for _ in range(SETTLE_LIMIT_S):
+        before_s = live.cpu_s()
+        sleep(1.0)
+        if live.cpu_s() - before_s < REST_CORES:
+            return
 
 
 def in_turn(systems: Sequence[System], repetition: int) -> list[System]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,7 +15,7 @@ from bench.load.ceiling import Ceiling
 from bench.load.plan import Closed, Open
 from bench.load.result import LoadResult
 from bench.results import Results, load_results
-from bench.run import Options, SuiteRun, call_of, in_turn
+from bench.run import SETTLE_LIMIT_S, Options, SuiteRun, call_of, in_turn, settle
 from bench.scenario import SUITES, ClosedLoop, OpenLoop, Scenario, Suite
 from bench.systems.running import SystemFailed
 from bench.systems.system import Launch
@@ -103,6 +103,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     monkeypatch.setattr(runner, "closed_ceiling", lambda *_, **__: ceiling)
     monkeypatch.setattr(runner, "open_ceiling", lambda *_, **__: ceiling)
     monkeypatch.setattr(runner, "load_inputs", lambda workload: [{}])
+    monkeypatch.setattr(runner, "settle", lambda live: None)
     return bench
 
 
@@ -167,6 +168,21 @@ def test_what_was_measured_is_saved_after_each_load(bench: Bench) -> None:
     (one,) = saved.measurements
     assert (one.cpu_s, one.memory_bytes, one.startup_s) == (1.0, 1000, 2.5)
     assert saved.scenarios["minilm-c8"].num_connections == 8
+
+
+def test_a_system_is_left_alone_until_it_rests() -> None:
+    class Starting(FakeRunning):
+        used_s: ClassVar = [3.0, 4.0, 4.9, 5.5, 6.0, 6.1]
+
+        def cpu_s(self) -> float:
+            return self.used_s.pop(0)
+
+    slept: list[float] = []
+    settle(Starting(FakeSystem("headrace")), slept.append)  # type: ignore[arg-type]
+    assert slept == [1.0] * 3
+    busy = FakeRunning(FakeSystem("headrace"))
+    settle(busy, slept.append)  # type: ignore[arg-type]
+    assert len(slept) == 3 + SETTLE_LIMIT_S
 
 
 def test_a_deadline_goes_along_where_the_scenario_sends_one() -> None:
