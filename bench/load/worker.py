@@ -18,7 +18,9 @@ from bench.load.result import Record
 
 def main() -> None:
     """Serve one parent; pickles on standard input and output."""
-    commands, answers = sys.stdin.buffer, sys.stdout.buffer
+    commands = sys.stdin.buffer
+    # A write to a pipe may be cut short. With PYTHONUNBUFFERED sys.stdout is raw, and pickle would not notice.
+    answers = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
     share: Share = pickle.load(commands)
     answers.write(b"ready\n")
     answers.flush()

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.load.arrivals import constant
 from bench.load.plan import Closed, Open
 from bench.load.processes import GeneratorFailed, run_processes, shares
-from tests.unit.bench.load.server import share
+from tests.unit.bench.load.server import SILENCE, serving, share
 
 
 @given(num_connections=st.integers(1, 100), num_processes=st.integers(1, 8))
@@ -42,3 +43,14 @@ def test_a_process_that_fails_is_an_error(capfd: pytest.CaptureFixture[str]) -> 
     with pytest.raises(GeneratorFailed, match="ended with code 1; see its error output"):
         run_processes([part], lambda moment: None)
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_large_record_is_whole_with_unbuffered_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel may cut a write short that is larger than the pipe; without a buffer the rest was missing."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    load = Open(constant(200_000, 0.2), 0.0, 0.2, max_connections=2)
+    with serving(lambda index: SILENCE) as server:
+        for _ in range(2):
+            record = run_processes(shares(share(server.port, load, grace_s=0.0), 2), lambda moment: None)
+            assert record.intended_s.tolist() == load.arrivals_s.tolist()
+            assert (record.status == 0).all()
