@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import uvloop
 
+from bench.load import open_loop as module
 from bench.load.arrivals import constant
 from bench.load.closed_loop import closed_loop
 from bench.load.figures import load_result
@@ -151,6 +152,14 @@ def test_an_open_loop_reopens_what_the_server_closes_while_it_idles() -> None:
         record = run(share(server.port, load))
     assert record.status.tolist() == [200, 200]
     assert server.num_connections == 2
+
+
+def test_an_open_loop_leaves_what_idled_long_before_the_server_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_IDLE_S", 0.1)
+    with serving() as server:
+        record = run(share(server.port, Open(np.array([0.0, 0.0, 0.25, 0.26]), 0.0, 0.3, max_connections=2)))
+    assert (record.status == 200).all()
+    assert server.num_connections in (3, 4)  # the third request needs a new one; the fourth may find it busy
 
 
 @pytest.mark.parametrize("max_connections", [1, 64])
