@@ -30,8 +30,8 @@ def run(
     suites: Annotated[list[str] | None, typer.Argument(help="Suites, see `list`; none: short.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repetitions; 5 or more for figures to quote.")] = 1,
     system: Annotated[list[str] | None, typer.Option(help="Only these of the suite's systems, or others.")] = None,
-    duration_s: Annotated[float, typer.Option(min=1, help="Counted seconds of each load.")] = 8.0,
-    warm_up_s: Annotated[float, typer.Option(min=0, help="Seconds of each load before that.")] = 3.0,
+    duration_s: Annotated[float, typer.Option(min=1, help="Counted seconds of each load.")] = 5.0,
+    warm_up_s: Annotated[float, typer.Option(min=0, help="Seconds of each load before that.")] = 2.0,
     port: Annotated[int, typer.Option(help="A free port for the systems.")] = DEFAULT_PORT,
     rates_of: Annotated[
         Path | None, typer.Option(help="results.json whose rates the open loops take, so that both can be compared.")

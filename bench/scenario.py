@@ -121,7 +121,7 @@ SUITES: dict[str, Suite] = {
     "short": Suite(
         "overhead and saturation, one repetition, under 10 minutes",
         (_ECHO_64, _ECHO_1, _MINILM_SATURATED),
-        ("headrace", "headrace-in-router", "serve-default", "serve-tuned", "litserve", "mosec", "fastapi", "raw-loop"),
+        ("headrace", "headrace-in-router", "serve-default", "serve-tuned", "litserve", "fastapi"),
     ),
     "overhead": Suite(
         "echo: throughput and latency of everything around a model",

@@ -5,7 +5,6 @@ The model, its preprocessing and the wire are those of every peer (`bench.peers`
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,20 +25,18 @@ MAX_ONGOING_REQUESTS = 1000
 class BatchedModel:
     """The model behind Serve's batcher, which waits its default of 10 ms for a full batch.
 
-    Args:
-        offload: Run a batch on a thread, so that the replica takes in the next one's requests meanwhile.
+    A batch runs on the event loop: on a thread of its own MiniLM answered a fifth to a third fewer requests (200
+    instead of 285 per second at 32 connections), EfficientNet 56 instead of 80.
     """
 
-    def __init__(self, workload: str, offload: bool) -> None:
+    def __init__(self, workload: str) -> None:
         self._model = load_peer_model(workload)
-        self._offload = offload
         self.run.set_max_batch_size(MAX_BATCH_ROWS[workload])  # type: ignore[attr-defined]
 
     @serve.batch
     async def run(self, contents: list[Any]) -> list[tuple[str, Array]]:
         """Answer the requests of a batch, each with the output's name and its row."""
-        rows = await asyncio.to_thread(self._model.run, contents) if self._offload else self._model.run(contents)
-        return [(self._model.output, row) for row in rows]
+        return [(self._model.output, row) for row in self._model.run(contents)]
 
 
 class Ingress:
@@ -59,7 +56,7 @@ def build_app(args: Mapping[str, Any]) -> serve.Application:
     """Bind the two deployments.
 
     Args:
-        args: `workload`; `num_replicas` of the model, each with one CPU; `offload`, see `BatchedModel`.
+        args: `workload`; `num_replicas` of the model, each with one CPU.
     """
     workload = args["workload"]
     model = serve.deployment(
@@ -68,4 +65,4 @@ def build_app(args: Mapping[str, Any]) -> serve.Application:
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
     )(BatchedModel)
     ingress = serve.deployment(max_ongoing_requests=MAX_ONGOING_REQUESTS)(Ingress)
-    return ingress.bind(workload, model.bind(workload, args["offload"]))
+    return ingress.bind(workload, model.bind(workload))

@@ -30,7 +30,7 @@ class PlainServe:
     Attributes:
         name: As in reports and on the command line.
         about: What it is, and how it is configured here.
-        tuned: HAProxy and the throughput settings, no access log, compute-bound batches on a thread.
+        tuned: HAProxy and the throughput settings, and no access log.
         num_replicas: Of a compute-bound model; the others have one.
         num_threads: Torch's threads in each; with the replicas, the cores of the machine.
         folder: For the configs.
@@ -77,7 +77,6 @@ class PlainServe:
             "args": {
                 "workload": workload,
                 "num_replicas": self.num_replicas if is_compute_bound else 1,
-                "offload": self.tuned and is_compute_bound,
             },
         }
         logging = {"logging_config": {"enable_access_log": False}} if self.tuned else {}
