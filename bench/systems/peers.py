@@ -1,7 +1,7 @@
 """The servers that Headrace is measured against, each in its own environment (`make bench-peers`).
 
-All run the same model code (`bench.peers.model`) with the same torch threads, model processes and allocator. How each
-is configured, and why, stands in its script below `bench/peers`.
+All run the same model code (`bench.peers.model`) with the same torch threads, model processes and allocator, in the
+environment that Headrace gives its replicas. How each is configured, and why, stands in its script below `bench/peers`.
 """
 
 from __future__ import annotations
@@ -97,11 +97,12 @@ class Peer:
 
     def _environment(self, workload: str) -> dict[str, str]:
         # Imports Ray, which the bench's other commands need not wait for.
-        from serve_app.app import ALLOCATOR_ENVIRONMENT
+        from serve_app.app import ALLOCATOR_ENVIRONMENT, THREADS_ENVIRONMENT
 
         num_workers = self.num_workers if workload in COMPUTE_BOUND else min(self.num_workers, 1)
         return {
             **ALLOCATOR_ENVIRONMENT,
+            **THREADS_ENVIRONMENT,
             "PYTHONPATH": str(ROOT),
             "BENTOML_DO_NOT_TRACK": "True",
             NUM_WORKERS: str(num_workers),
@@ -112,7 +113,7 @@ class Peer:
 
 def peer_systems() -> tuple[System, ...]:
     """Every peer, and each once more with a MiniLM that is packed as Headrace's is."""
-    litserve = Peer("litserve", "LitServe with its fast queue and batches that wait 5 ms", "litserve")
+    litserve = Peer("litserve", "LitServe with batches that wait 5 ms", "litserve")
     mlserver = Peer("mlserver", "MLServer with parallel inference and adaptive batching", "mlserver")
     bentoml = Peer("bentoml", "BentoML with batchable endpoints and no latency limit", "bentoml")
     mosec = Peer("mosec", "mosec with batches that wait 1 ms", "mosec")
