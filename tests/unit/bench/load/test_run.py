@@ -52,9 +52,9 @@ def test_a_load_needs_calls_and_a_plan() -> None:
     [
         (Closed(1, 0, 1), 1),
         (Closed(8, 0, 1, num_processes=2), 2),
-        (Open(np.zeros(9_000), 0.5, 0.5), 1),
-        (Open(np.zeros(11_000), 0.5, 0.5), 2),
-        (Open(np.zeros(11_000), 0.5, 0.5, num_processes=1), 1),
+        (Open(np.zeros(19_000), 0.5, 0.5), 1),
+        (Open(np.zeros(21_000), 0.5, 0.5), 2),
+        (Open(np.zeros(21_000), 0.5, 0.5, num_processes=1), 1),
     ],
 )
 def test_more_than_one_process_comfortably_sends_takes_two(load: Closed | Open, num: int) -> None:
