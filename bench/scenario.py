@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from bench.workload import WORKLOADS
@@ -47,7 +47,6 @@ class Scenario:
         title: One line for a person.
         workload: Name of the workload.
         load: How it is sent.
-        systems: Names of those it is measured on; empty: all of the run that serve the workload.
         sends_deadline: Give the workload's SLO along as the request's deadline, which Headrace honours.
     """
 
@@ -55,7 +54,6 @@ class Scenario:
     title: str
     workload: str
     load: ClosedLoop | OpenLoop
-    systems: tuple[str, ...] = ()
     sends_deadline: bool = False
 
     @property
@@ -71,12 +69,12 @@ class Suite:
     Attributes:
         about: One line for `--help` and `list`.
         scenarios: In the order in which each running system meets them; a rate that depends on another comes after it.
-        systems: Names of those that are measured; empty: every system there is but the variants.
+        systems: Names of those that are measured; each only on the workloads that it serves.
     """
 
     about: str
     scenarios: tuple[Scenario, ...]
-    systems: tuple[str, ...] = field(default=())
+    systems: tuple[str, ...]
 
     def workloads(self) -> Sequence[str]:
         """In the order of the scenarios."""

@@ -58,7 +58,11 @@ class HttpLimits:
 
 
 class _Call:
-    """One request on its way through a handler; `found` is the model and version that it is counted under."""
+    """One request on its way through a handler.
+
+    `found` is the model and version that it is counted under; `task` is set where this process itself must notice that
+    the client leaves, and is what that cancels.
+    """
 
     __slots__ = ("body_read", "found", "headers", "receive", "route", "scope", "started", "task")
 

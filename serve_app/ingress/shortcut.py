@@ -19,9 +19,6 @@ from serve_app.ingress.http import HttpIngress
 from serve_app.ingress.protocol import POST_ENDPOINTS, find_route
 from serve_app.ingress.reply import Scope, Send
 
-CALLBACK = "serve_app.ingress.shortcut:middlewares"
-"""Value of Serve's variable."""
-
 
 class _Here:
     """The one ingress of this process, and the thread whose loop it runs in; Serve's callback takes no arguments."""

@@ -8,7 +8,7 @@ from serve_app.launch.errors import CannotServe
 
 FAST_FORM = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 
-# Takes inference requests past Serve's own wrapping of each: see there.
+# Serve's hook for middleware around the HTTP server of a replica; serve_app/ingress/shortcut.py says what for.
 SHORTCUT = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.shortcut:middlewares"}
 
 # For each request HAProxy would send the manager process a line to count it by: 40 us of its CPU, a tenth of all that a

@@ -108,7 +108,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
 
 
 def test_systems_take_turns_and_the_reference_is_first(bench: Bench) -> None:
-    bench.run(Suite("", (CLOSED,)), [FakeSystem("b"), FakeSystem("headrace"), FakeSystem("c")], repetitions=3)
+    bench.run(Suite("", (CLOSED,), ()), [FakeSystem("b"), FakeSystem("headrace"), FakeSystem("c")], repetitions=3)
     assert bench.order() == ["headrace", "b", "c", "b", "c", "headrace", "c", "headrace", "b"]
     assert [one.repetition for one in bench.results.measurements] == [0] * 3 + [1] * 3 + [2] * 3
 
@@ -122,7 +122,7 @@ def test_every_turn_has_every_system_once() -> None:
 
 def test_all_are_offered_a_share_of_the_reference_s_throughput(bench: Bench) -> None:
     slower = FakeSystem("slower", throughput=10.0)
-    bench.run(Suite("", (CLOSED, OPEN)), [FakeSystem("headrace"), slower], repetitions=2)
+    bench.run(Suite("", (CLOSED, OPEN), ()), [FakeSystem("headrace"), slower], repetitions=2)
     opened = [load for _, load, _ in bench.loads if isinstance(load, Open)]
     assert len(opened) == 4
     assert bench.results.scenarios["minilm-half"].offered_per_s == 50.0
@@ -134,20 +134,20 @@ def test_all_are_offered_a_share_of_the_reference_s_throughput(bench: Bench) -> 
 
 
 def test_an_open_loop_without_its_rate_is_left_out_and_said(bench: Bench) -> None:
-    bench.run(Suite("", (CLOSED, OPEN)), [FakeSystem("other")])
+    bench.run(Suite("", (CLOSED, OPEN), ()), [FakeSystem("other")])
     assert len(bench.loads) == 1
     assert any("left out" in line for line in bench.said)
 
 
 def test_bursts_keep_the_average_rate(bench: Bench) -> None:
-    bench.run(Suite("", (CLOSED, BURST)), [FakeSystem("headrace", throughput=1000.0)])
+    bench.run(Suite("", (CLOSED, BURST), ()), [FakeSystem("headrace", throughput=1000.0)])
     (burst,) = [load for _, load, _ in bench.loads if isinstance(load, Open)]
     assert 0.8 * 1000 < len(burst.arrivals_s) / 5.0 < 1.2 * 1000
 
 
 def test_a_system_that_fails_is_noted_and_the_run_goes_on(bench: Bench) -> None:
     bench.fails.add("b")
-    bench.run(Suite("", (CLOSED,)), [FakeSystem("headrace"), FakeSystem("b"), FakeSystem("c")])
+    bench.run(Suite("", (CLOSED,), ()), [FakeSystem("headrace"), FakeSystem("b"), FakeSystem("c")])
     assert bench.order() == ["headrace", "c"]
     (failure,) = bench.results.failures
     assert "b: ended with code 1" in failure
@@ -157,12 +157,12 @@ def test_a_system_that_fails_is_noted_and_the_run_goes_on(bench: Bench) -> None:
 
 def test_missing_systems_and_other_workloads_are_passed_over(bench: Bench) -> None:
     bench.results.missing["gone"] = "not installed"
-    bench.run(Suite("", (CLOSED,)), [FakeSystem("gone"), FakeSystem("images", ("jpeg",)), FakeSystem("c")])
+    bench.run(Suite("", (CLOSED,), ()), [FakeSystem("gone"), FakeSystem("images", ("jpeg",)), FakeSystem("c")])
     assert bench.order() == ["c"]
 
 
 def test_what_was_measured_is_saved_after_each_load(bench: Bench) -> None:
-    bench.run(Suite("", (CLOSED,)), [FakeSystem("headrace")])
+    bench.run(Suite("", (CLOSED,), ()), [FakeSystem("headrace")])
     saved = load_results(bench.path)
     assert saved.measurements == bench.results.measurements
     (one,) = saved.measurements
