@@ -66,8 +66,11 @@ class _ClosedLoop:
                 connection.close()
 
     def opened(self, connection: Connection) -> None:
-        """Send the connection's first request."""
-        self._send(connection)
+        """Send the connection's first request, unless connecting took the load past its end."""
+        if time.monotonic() < self._end_s:
+            self._send(connection)
+        else:
+            connection.close()
 
     def answered(self, connection: Connection, now_s: float, status: int, is_reusable: bool) -> None:
         """Record the answer and send the next request."""
