@@ -67,31 +67,40 @@ def bursts(
 
 
 def trace(
-    path: Path, duration_s: float, random: np.random.Generator, *, rate_per_s: float | None = None, speed: float = 1.0
+    path: Path,
+    duration_s: float,
+    random: np.random.Generator,
+    *,
+    rate_per_s: float | None = None,
+    speed: float | None = 1.0,
 ) -> Floats:
     """The course of a recorded load, from its start.
 
-    A trace's slice keeps its share of the requests exactly (up to rounding); where they fall in it is random.
+    As recorded, a trace's slice keeps its number of requests; where they fall in it is random. At another rate the
+    requests are a Poisson process that follows the trace: short slices of a scaled number would give equal gaps.
 
     Args:
         path: One of the kinds that `trace_file` reads.
         duration_s: Length of the plan, seconds; it takes duration_s * speed seconds of the trace.
-        random: Spreads the requests in their slice.
-        rate_per_s: Requests per second, on average over the plan. None: as many as were recorded.
-        speed: Recorded seconds that pass in one second of the plan.
+        random: Decides instants, and the number at another rate.
+        rate_per_s: Expected requests per second, on average over the plan. None: as many as were recorded.
+        speed: Recorded seconds that pass in one second of the plan. None: the plan takes the whole trace.
 
     Raises:
         ValueError: The file is no trace, is too short, or holds no request in that time.
     """
-    _check(duration_s=duration_s, speed=speed, rate_per_s=1.0 if rate_per_s is None else rate_per_s)
+    _check(duration_s=duration_s, rate_per_s=1.0 if rate_per_s is None else rate_per_s)
     counts = read_counts(path)
+    speed = counts.duration_s / duration_s if speed is None else speed
+    _check(speed=speed)
     if counts.duration_s < duration_s * speed * (1.0 - 1e-9):
         raise ValueError(f"{path}: lasts {counts.duration_s:g} s, not {duration_s * speed:g} s")
     edges_s, numbers = _taken(counts, duration_s * speed)
     if not numbers.any():
         raise ValueError(f"{path}: no request in its first {duration_s * speed:g} s")
     if rate_per_s is not None:
-        numbers = numbers * (rate_per_s * duration_s / numbers.sum())
+        edges_s = edges_s / speed
+        return _modulated(edges_s, numbers / np.diff(edges_s) * (rate_per_s * duration_s / numbers.sum()), random)
     whole = np.diff(np.round(np.concatenate(([0.0], np.cumsum(numbers))))).astype(np.int64)
     starts_s, widths_s = np.repeat(edges_s[:-1], whole), np.repeat(np.diff(edges_s), whole)
     return _ascending((starts_s + random.random(len(starts_s)) * widths_s) / speed, duration_s)

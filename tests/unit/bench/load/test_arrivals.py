@@ -126,9 +126,22 @@ def test_a_trace_keeps_the_number_of_each_slice(uneven: Path) -> None:
     assert (np.diff(instants_s) >= 0).all()
 
 
-def test_a_trace_is_scaled_in_number_and_in_time(uneven: Path) -> None:
-    instants_s = trace(uneven, 2.0, np.random.default_rng(1), rate_per_s=60, speed=2.0)
-    assert np.bincount((instants_s * 2).astype(int)).tolist() == [20, 0, 60, 40]
+def test_a_trace_is_scaled_in_time(uneven: Path) -> None:
+    instants_s = trace(uneven, 2.0, np.random.default_rng(1), speed=2.0)
+    assert np.bincount((instants_s * 2).astype(int)).tolist() == [10, 0, 30, 20]
+
+
+@pytest.mark.parametrize("speed", [2.0, None])
+def test_a_trace_at_another_rate_is_a_poisson_process_that_follows_it(uneven: Path, speed: float | None) -> None:
+    instants_s = trace(uneven, 2.0, np.random.default_rng(1), rate_per_s=6000, speed=speed)
+    assert np.bincount((instants_s * 2).astype(int)) == pytest.approx([2000, 0, 6000, 4000], rel=0.05)
+    gaps_s = np.diff(instants_s[(instants_s >= 1.0) & (instants_s < 1.5)])
+    assert 0.9 < gaps_s.std() / gaps_s.mean() < 1.1
+
+
+def test_the_whole_trace_takes_as_long_as_the_plan(uneven: Path) -> None:
+    instants_s = trace(uneven, 8.0, np.random.default_rng(1), speed=None)
+    assert np.bincount((instants_s / 2).astype(int)).tolist() == [10, 0, 30, 20]
 
 
 def test_a_trace_is_cut_within_a_slice(uneven: Path) -> None:
