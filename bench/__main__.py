@@ -5,18 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from bench.arrival_times import arrival_times_s
 from bench.catalog import all_systems
 from bench.compare import compare, has_regression, render, stamp_differences
 from bench.report.markdown import short_markdown
 from bench.report.write import write_report
 from bench.results import Results, ScenarioInfo, load_results
-from bench.run import Options, SuiteRun
-from bench.scenario import SUITES, Suite
+from bench.run import Options, SuiteRun, info_of
+from bench.scenario import SUITES, OpenLoop, Suite, Trace
 from bench.stamp import stamp
 from bench.systems.system import RESULTS, System
 
@@ -36,10 +39,20 @@ def run(
     rates_of: Annotated[
         Path | None, typer.Option(help="results.json whose rates the open loops take, so that both can be compared.")
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Recorded load that the open loops replay, at their own average rates.")
+    ] = None,
+    trace_speed: Annotated[
+        float | None, typer.Option(help="Recorded seconds in a second; without it a load takes the whole trace.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report; bench/results/<time> without it.")] = None,
 ) -> None:
     """Measure suites, and write results.json, report.md and report.html."""
     suite = _joined(suites or ["short"])
+    if trace is not None:
+        suite = _replaying(suite, Trace(trace, trace_speed), duration_s)
+    elif trace_speed is not None:
+        raise typer.BadParameter("--trace-speed needs --trace")
     chosen = _chosen(suite, system)
     folder = out or RESULTS / time.strftime("%Y-%m-%d-%H%M%S")
     command = "python -m bench " + shlex.join(sys.argv[1:])
@@ -110,9 +123,21 @@ def _chosen(suite: Suite, names: list[str] | None) -> list[System]:
     return [known[name] for name in names or suite.systems]
 
 
+def _replaying(suite: Suite, trace: Trace, duration_s: float) -> Suite:
+    """The suite with a trace that was tried, so that a wrong one ends the command and not a run."""
+    opened = [scenario.load for scenario in suite.scenarios if isinstance(scenario.load, OpenLoop)]
+    if not opened:
+        raise typer.BadParameter("there is no open loop in these suites that could replay a trace")
+    try:
+        arrival_times_s(replace(opened[0], arrivals=trace), 1.0, 0.0, duration_s, np.random.default_rng(0))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    return suite.replaying(trace)
+
+
 def _rates(earlier: Results, suite: Suite) -> dict[str, ScenarioInfo]:
     return {
-        scenario.name: earlier.scenarios[scenario.name]
+        scenario.name: info_of(scenario, earlier.scenarios[scenario.name].offered_per_s)
         for scenario in suite.scenarios
         if scenario.name in earlier.scenarios
     }

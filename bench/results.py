@@ -45,9 +45,10 @@ class ScenarioInfo:
         title: One line for a person.
         workload: Name of the workload.
         kind: `closed` or `open`.
-        offered_per_s: Of an open loop, requests per second; None: closed.
+        offered_per_s: Of an open loop, requests per second on average; None: closed.
         num_connections: Of a closed loop; None: open.
         slo_s: Latency that a good answer keeps, seconds; None: any answer is good.
+        trace: The recorded load whose course an open loop takes; None: a law's.
     """
 
     title: str
@@ -56,6 +57,7 @@ class ScenarioInfo:
     offered_per_s: float | None = None
     num_connections: int | None = None
     slo_s: float | None = None
+    trace: str | None = None
 
 
 @dataclass(slots=True)

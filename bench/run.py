@@ -5,28 +5,27 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from bench.arrival_times import arrival_times_s
 from bench.call import HttpCall
-from bench.load.arrivals import bursts, poisson
 from bench.load.ceiling import Ceiling, closed_ceiling, limited, open_ceiling
 from bench.load.plan import Closed, Open
 from bench.load.run import num_processes, run_load
 from bench.load.wrk import is_wrk_installed
 from bench.raw_loop import RawLoop
 from bench.results import Measurement, Results, ScenarioInfo
-from bench.scenario import ClosedLoop, OpenLoop, Scenario, Suite
+from bench.scenario import ClosedLoop, OpenLoop, Scenario, Suite, Trace
 from bench.systems.running import HOST, Running, SystemFailed, running
 from bench.systems.system import System
 from bench.workload import load_inputs
 
 SEED = 20260
 REFERENCE = "headrace"
-BURST_FACTOR, BURST_PERIOD_S, BURST_S = 3.0, 5.0, 1.0
 REST_CORES = 0.2
 SETTLE_LIMIT_S = 15
 DEADLINE_HEADER = "x-request-timeout-seconds"
@@ -164,11 +163,7 @@ class SuiteRun:
         if rate_per_s is None:
             return None
         rng = np.random.default_rng([SEED, repetition])
-        length_s = warm_up_s + duration_s
-        if scenario.load.arrivals == "poisson":
-            return Open(poisson(rate_per_s, length_s, rng), warm_up_s, duration_s)
-        arrivals_s = bursts(rate_per_s, length_s, rng, factor=BURST_FACTOR, period_s=BURST_PERIOD_S, burst_s=BURST_S)
-        return Open(arrivals_s, warm_up_s, duration_s)
+        return Open(arrival_times_s(scenario.load, rate_per_s, warm_up_s, duration_s, rng), warm_up_s, duration_s)
 
     def _rate_per_s(self, scenario: Scenario) -> float | None:
         """The rate of an open loop, the same through the whole run; None: a closed loop, or not known."""
@@ -211,12 +206,9 @@ def call_of(system: System, scenario: Scenario, inputs: dict[str, np.ndarray]) -
 
 def info_of(scenario: Scenario, rate_per_s: float | None) -> ScenarioInfo:
     """What the report says of a scenario."""
-    closed = isinstance(scenario.load, ClosedLoop)
-    return ScenarioInfo(
-        title=scenario.title,
-        workload=scenario.workload,
-        kind="closed" if closed else "open",
-        offered_per_s=rate_per_s,
-        num_connections=scenario.load.num_connections if isinstance(scenario.load, ClosedLoop) else None,
-        slo_s=scenario.slo_s,
-    )
+    info = ScenarioInfo(scenario.title, scenario.workload, "closed", slo_s=scenario.slo_s)
+    if isinstance(scenario.load, ClosedLoop):
+        return replace(info, num_connections=scenario.load.num_connections)
+    arrivals = scenario.load.arrivals
+    trace = arrivals.about if isinstance(arrivals, Trace) else None
+    return replace(info, kind="open", offered_per_s=rate_per_s, trace=trace)

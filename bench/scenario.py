@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from bench.workload import WORKLOADS
+
+_BURSTY_TRACE = Path(__file__).with_name("data") / "autothrottle_bursty.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,24 @@ class ClosedLoop:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """The course of a recorded load, at a rate of the scenario's own.
+
+    Attributes:
+        path: One of the kinds that `bench.load.trace_file` reads.
+        speed: Recorded seconds that pass in a second. None: the whole trace passes in the counted part.
+    """
+
+    path: Path
+    speed: float | None = None
+
+    @property
+    def about(self) -> str:
+        """What it is, for the report."""
+        return f"{self.path.name}, {'whole' if self.speed is None else f'{self.speed:g} times as fast'}"
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLoop:
     """Requests at planned instants, whatever becomes of those before.
 
@@ -30,12 +51,13 @@ class OpenLoop:
     Attributes:
         factor: Of that throughput.
         of_scenario: Name of the closed loop.
-        arrivals: Independent of each other, or in bursts of three times the rate for a second in every five.
+        arrivals: Independent of each other, in bursts of three times the rate for a second in every five, or as in a
+            trace.
     """
 
     factor: float
     of_scenario: str
-    arrivals: Literal["poisson", "bursts"] = "poisson"
+    arrivals: Literal["poisson", "bursts"] | Trace = "poisson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,17 @@ class Suite:
         """In the order of the scenarios."""
         return list(dict.fromkeys(scenario.workload for scenario in self.scenarios))
 
+    def replaying(self, trace: Trace) -> Suite:
+        """The same at the same rates, with a trace in place of each open loop's own arrivals."""
+        return replace(self, scenarios=tuple(_replaying(scenario, trace) for scenario in self.scenarios))
+
+
+def _replaying(scenario: Scenario, trace: Trace) -> Scenario:
+    if not isinstance(scenario.load, OpenLoop):
+        return scenario
+    title = f"{scenario.title}; instead of these arrivals: {trace.about}"
+    return replace(scenario, title=title, load=replace(scenario.load, arrivals=trace))
+
 
 PEERS = ("serve-default", "serve-tuned", "litserve", "mlserver", "bentoml", "mosec", "fastapi")
 PACKED_PEERS = tuple(f"{name}-packed" for name in ("litserve", "mlserver", "bentoml", "mosec", "fastapi"))
@@ -115,6 +148,15 @@ _BURST = Scenario(
     sends_deadline=True,
 )
 
+# The trace's peak is 2.4 times its average: over saturation for a sixth of the time.
+_TRACE = Scenario(
+    "minilm-trace",
+    "MiniLM, a recorded load at 70 % of Headrace's saturation on average, 170 % at its peak, deadline 0.5 s",
+    "minilm",
+    OpenLoop(0.7, "minilm-c128", Trace(_BURSTY_TRACE)),
+    sends_deadline=True,
+)
+
 SUITES: dict[str, Suite] = {
     "short": Suite(
         "overhead and saturation, one repetition, under 10 minutes",
@@ -141,6 +183,11 @@ SUITES: dict[str, Suite] = {
     "overload": Suite(
         "MiniLM from half to twice of what Headrace can serve, and a burst",
         (_MINILM_SATURATED, *(_sweep(factor) for factor in (0.5, 0.8, 1.0, 1.5, 2.0)), _BURST),
+        ("headrace", "serve-tuned", "litserve", "mosec"),
+    ),
+    "trace": Suite(
+        "MiniLM under a recorded load that is too much at its peak",
+        (_MINILM_SATURATED, _TRACE),
         ("headrace", "serve-tuned", "litserve", "mosec"),
     ),
     "routers": Suite(

@@ -71,7 +71,8 @@ def load(info: ScenarioInfo) -> str:
     """What was sent and what a good answer is, as a sentence."""
     if info.kind == "open":
         rate = NO_VALUE if info.offered_per_s is None else number(info.offered_per_s)
-        sent = f"Open loop: {rate} requests/s arrive, whether or not earlier ones were answered."
+        course = "" if info.trace is None else f" on average, in the course of a recorded load ({info.trace})"
+        sent = f"Open loop: {rate} requests/s arrive{course}, whether or not earlier ones were answered."
     else:
         connections = info.num_connections or 0
         plural = "s" if connections != 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from bench import __main__ as command
 from bench.catalog import all_systems
 from bench.load.result import LoadResult
 from bench.results import Measurement, Results, ScenarioInfo
-from bench.scenario import SUITES
+from bench.scenario import SUITES, OpenLoop, Suite, Trace
 
 runner = CliRunner()
 
@@ -54,6 +55,59 @@ def test_what_is_wrong_is_said(arguments: list[str], sentence: str) -> None:
     shown = runner.invoke(command.app, arguments, env={"COLUMNS": "400", "TERM": "dumb"})
     assert shown.exit_code == 2
     assert sentence in shown.output
+
+
+@pytest.mark.parametrize(
+    ("suite", "options", "sentence"),
+    [
+        ("overload", ["--trace", "nosuch.txt"], "No such file"),
+        ("overload", ["--trace", "{path}", "--trace-speed", "1"], "lasts 3 s, not 5 s"),
+        ("overload", ["--trace", "{path}", "--trace-speed", "0"], "speed must be positive"),
+        ("overload", ["--trace-speed", "2"], "--trace-speed needs --trace"),
+        ("short", ["--trace", "{path}"], "no open loop"),
+    ],
+)
+def test_a_trace_that_cannot_be_replayed_is_told_before_the_run(
+    tmp_path: Path, suite: str, options: list[str], sentence: str
+) -> None:
+    path = tmp_path / "trace.txt"
+    path.write_text("1\n2\n3\n")
+    arguments = ["run", suite, *(option.format(path=path) for option in options)]
+    shown = runner.invoke(command.app, arguments, env={"COLUMNS": "400", "TERM": "dumb"})
+    assert shown.exit_code == 2
+    assert sentence in shown.output
+
+
+def test_a_trace_replaces_the_arrivals_of_every_open_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Suite] = []
+
+    class Run:
+        def __init__(self, suite: Suite, *_: object) -> None:
+            taken.append(suite)
+
+        def run(self) -> None: ...
+
+    monkeypatch.setattr(command, "SuiteRun", Run)
+    monkeypatch.setattr(command, "write_report", lambda results, folder: [folder / "report.html"])
+    path = tmp_path / "trace.txt"
+    path.write_text("1\n2\n3\n")
+    shown = runner.invoke(command.app, ["run", "overload", "--system", "headrace", "--trace", str(path)])
+    assert shown.exit_code == 0, shown.output
+    for old, new in zip(SUITES["overload"].scenarios, taken[0].scenarios, strict=True):
+        if isinstance(old.load, OpenLoop):
+            assert new.load == replace(old.load, arrivals=Trace(path))
+            assert new.title.endswith("; instead of these arrivals: trace.txt, whole")
+        else:
+            assert new == old
+
+
+def test_rates_of_another_run_are_taken_and_no_more() -> None:
+    earlier = results(1000)
+    earlier.scenarios["minilm-x2"] = ScenarioInfo("old title", "minilm", "open", 123.0, None, 0.5)
+    taken = command._rates(earlier, SUITES["overload"].replaying(Trace(Path("a.txt"), 60.0)))
+    (info,) = taken.values()
+    assert (info.offered_per_s, info.trace) == (123.0, "a.txt, 60 times as fast")
+    assert info.title != "old title"
 
 
 def test_a_report_is_written_again_beside_its_results(tmp_path: Path) -> None:

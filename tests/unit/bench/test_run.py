@@ -14,9 +14,9 @@ from bench.call import HttpCall
 from bench.load.ceiling import Ceiling
 from bench.load.plan import Closed, Open
 from bench.load.result import LoadResult
-from bench.results import Results, load_results
-from bench.run import SETTLE_LIMIT_S, Options, SuiteRun, call_of, in_turn, settle
-from bench.scenario import SUITES, ClosedLoop, OpenLoop, Scenario, Suite
+from bench.results import Results, ScenarioInfo, load_results
+from bench.run import SETTLE_LIMIT_S, Options, SuiteRun, call_of, in_turn, info_of, settle
+from bench.scenario import SUITES, ClosedLoop, OpenLoop, Scenario, Suite, Trace
 from bench.systems.running import SystemFailed
 from bench.systems.system import Launch
 from models.tensor import Array
@@ -24,6 +24,7 @@ from models.tensor import Array
 CLOSED = Scenario("minilm-c8", "closed", "minilm", ClosedLoop(8))
 OPEN = Scenario("minilm-half", "open", "minilm", OpenLoop(0.5, "minilm-c8"), sends_deadline=True)
 BURST = Scenario("minilm-burst", "burst", "minilm", OpenLoop(1.0, "minilm-c8", "bursts"))
+REPLAYED = Scenario("minilm-trace", "trace", "minilm", OpenLoop(0.5, "minilm-c8", Trace(Path("rise.txt"))))
 
 
 class FakeSystem:
@@ -189,6 +190,12 @@ def test_a_deadline_goes_along_where_the_scenario_sends_one() -> None:
     system = FakeSystem("headrace")
     assert call_of(system, CLOSED, {}).headers == ()
     assert call_of(system, OPEN, {}).headers == (("x-request-timeout-seconds", "0.5"),)
+
+
+def test_the_report_knows_how_a_scenario_is_sent() -> None:
+    assert info_of(CLOSED, None) == ScenarioInfo("closed", "minilm", "closed", None, 8, 0.5)
+    assert info_of(OPEN, 50.0) == ScenarioInfo("open", "minilm", "open", 50.0, None, 0.5)
+    assert info_of(REPLAYED, 50.0) == ScenarioInfo("trace", "minilm", "open", 50.0, None, 0.5, "rise.txt, whole")
 
 
 def test_suites_name_scenarios_once_and_set_rates_before_they_are_used() -> None:

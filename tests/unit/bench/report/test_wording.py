@@ -52,6 +52,8 @@ def test_loads_are_said_in_words() -> None:
     opened = ScenarioInfo("", "minilm", "open", offered_per_s=140, slo_s=0.5)
     assert "140 requests/s" in wording.load(opened)
     assert "500 ms" in wording.load(opened)
+    replayed = ScenarioInfo("", "minilm", "open", offered_per_s=140, trace="a.txt, whole")
+    assert "140 requests/s arrive on average, in the course of a recorded load (a.txt, whole)" in wording.load(replayed)
 
 
 def test_enumeration() -> None:
