@@ -8,32 +8,51 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from bench.load.alarm import Alarm
 from bench.load.plan import Closed, Open
-from bench.load.processes import OnCounted
 from bench.load.processor_time import ProcessorTime
 from bench.load.result import Record
 
 Call = Callable[[int], Awaitable[int]]
 """Makes the request of an index, counted from 0, and gives its HTTP status. What raises counts as lost."""
 
+MakeCall = Callable[[str, str], Call]
+"""Joins the Ray instance of an address and makes a workload's call; the system that is measured runs there."""
 
-async def closed_loop_over(
-    call: Call, load: Closed, *, grace_s: float, on_counted: OnCounted = lambda moment: None
-) -> Record:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HandleShare:
+    """A load over a Python call, for a process of its own: `bench.load.handle_worker`.
+
+    Attributes:
+        make_call: Where its `MakeCall` is, as `module:function`; imported in that process only, as it brings Ray.
+        address: Of the system's Ray instance.
+        workload: Name of the workload.
+        grace_s: How long after the end an answer is waited for, seconds.
+        load: Callers or arrivals.
+    """
+
+    make_call: str
+    address: str
+    workload: str
+    grace_s: float
+    load: Closed | Open
+
+
+async def closed_loop_over(call: Call, load: Closed, start_s: float, *, grace_s: float) -> Record:
     """Keep as many calls going as the load has connections.
 
     Args:
         call: Makes a request.
         load: How many at a time, and for how long.
+        start_s: When the load starts, by `time.monotonic()`.
         grace_s: How long after the end answers are waited for, seconds.
-        on_counted: Called in a thread as the counted part starts and ends.
     """
     calls = _Calls(call)
-    start_s = time.monotonic()
     end_s = start_s + load.warm_up_s + load.duration_s
 
     async def caller() -> None:
@@ -42,34 +61,30 @@ async def closed_loop_over(
             # A call may end without a wait, such as one that is refused; the other callers get their turn.
             await asyncio.sleep(0)
 
-    async with asyncio.TaskGroup() as group:
-        counted = group.create_task(_counted(load, start_s, on_counted))
-        await _finish({asyncio.create_task(caller()) for _ in range(load.num_connections)}, end_s + grace_s)
+    await asyncio.sleep(start_s - time.monotonic())
+    cpu = ProcessorTime(start_s + load.warm_up_s, load.duration_s)
+    await _finish({asyncio.create_task(caller()) for _ in range(load.num_connections)}, end_s + grace_s)
     # A closed loop has no plan: a request is intended when it is sent.
     calls.intended_s = calls.sent_s
-    return calls.record(load, start_s, counted.result())
+    return calls.record(load, start_s, await cpu.used_s())
 
 
-async def open_loop_over(
-    call: Call, load: Open, *, grace_s: float, on_counted: OnCounted = lambda moment: None
-) -> Record:
+async def open_loop_over(call: Call, load: Open, start_s: float, *, grace_s: float) -> Record:
     """Start a call at every planned instant, at most `max_connections` at a time.
 
     Args:
         call: Makes a request.
         load: When, and for how long.
+        start_s: When the load starts, by `time.monotonic()`.
         grace_s: How long after the end answers are waited for, seconds.
-        on_counted: Called in a thread as the counted part starts and ends.
     """
     calls = _Calls(call)
-    start_s = time.monotonic()
     end_s = start_s + load.warm_up_s + load.duration_s
     for arrival_s in load.arrivals_s[load.arrivals_s < load.warm_up_s + load.duration_s].tolist():
         calls.plan(start_s + arrival_s)
-    async with asyncio.TaskGroup() as group:
-        counted = group.create_task(_counted(load, start_s, on_counted))
-        await _finish(await _start_all(calls, load.max_connections), end_s + grace_s)
-    return calls.record(load, start_s, counted.result())
+    cpu = ProcessorTime(start_s + load.warm_up_s, load.duration_s)
+    await _finish(await _start_all(calls, load.max_connections), end_s + grace_s)
+    return calls.record(load, start_s, await cpu.used_s())
 
 
 class _Calls:
@@ -151,13 +166,3 @@ async def _finish(tasks: set[asyncio.Task[None]], end_s: float) -> None:
     for task in unfinished:
         task.cancel()
     await asyncio.gather(*unfinished, return_exceptions=True)
-
-
-async def _counted(load: Closed | Open, start_s: float, on_counted: OnCounted) -> float:
-    """Tell of both ends of the counted part; gives the process's CPU time in it, seconds."""
-    cpu = ProcessorTime(start_s + load.warm_up_s, load.duration_s)
-    await asyncio.sleep(start_s + load.warm_up_s - time.monotonic())
-    await asyncio.to_thread(on_counted, "start")
-    await asyncio.sleep(start_s + load.warm_up_s + load.duration_s - time.monotonic())
-    await asyncio.to_thread(on_counted, "end")
-    return await cpu.used_s()

@@ -6,13 +6,14 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.load.figures import merged
+from bench.load.handle import HandleShare
 from bench.load.plan import Closed, Open, Share
 from bench.load.result import Record
 
@@ -63,19 +64,22 @@ def shares(share: Share, num_processes: int) -> list[Share]:
     ]
 
 
-def run_processes(parts: Sequence[Share], on_counted: OnCounted) -> Record:
+def run_processes(
+    parts: Sequence[Share | HandleShare], on_counted: OnCounted, environment: Mapping[str, str] | None = None
+) -> Record:
     """Send every part at the same time.
 
     Args:
         parts: One for each process, of one load.
         on_counted: Called in this thread.
+        environment: Of the processes, whole. None: this process's.
 
     Raises:
         GeneratorFailed: A process ended early.
     """
     load: Closed | Open = parts[0].load
     with ExitStack() as stack:
-        workers = [stack.enter_context(_Worker(part)) for part in parts]
+        workers = [stack.enter_context(_Worker(part, environment)) for part in parts]
         for worker in workers:
             worker.wait_until_ready()
         start_s = time.monotonic() + _LEAD_S
@@ -95,14 +99,16 @@ def _sleep_until(instant_s: float) -> None:
 class _Worker:
     """A generator process; killed on exit if it still runs."""
 
-    def __init__(self, share: Share) -> None:
-        self._share = share
+    def __init__(self, share: Share | HandleShare, environment: Mapping[str, str] | None) -> None:
+        self._share, self._environment = share, environment
 
     def __enter__(self) -> _Worker:
+        module = "bench.load.worker" if isinstance(self._share, Share) else "bench.load.handle_worker"
         # Not multiprocessing: its spawn runs the caller's main module again. A session of its own keeps Ctrl-C ours.
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "bench.load.worker"),
+            (sys.executable, "-m", module),
             cwd=_ROOT,
+            env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -60,7 +60,7 @@ class LoadResult:
     """The figures of one load. Latencies count from the intended instant: a late generator does not flatter a system.
 
     Attributes:
-        generator: What sent it: `headrace-bench` or `wrk`.
+        generator: What sent it: `headrace-bench`, `wrk`, or `handle`: a Python process that has one.
         duration_s: Length of the counted part, seconds.
         num_offered: Requests planned in the counted part (closed loop: sent).
         num_ok: Answered 200.
