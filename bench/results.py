@@ -46,9 +46,10 @@ class ScenarioInfo:
         workload: Name of the workload.
         kind: `closed` or `open`.
         offered_per_s: Of an open loop, requests per second on average; None: closed.
-        num_connections: Of a closed loop; None: open.
+        num_connections: Of a closed loop, or its callers by handle; None: open.
         slo_s: Latency that a good answer keeps, seconds; None: any answer is good.
         trace: The recorded load whose course an open loop takes; None: a law's.
+        by_handle: Asked from inside a Python process, without HTTP.
     """
 
     title: str
@@ -58,6 +59,7 @@ class ScenarioInfo:
     num_connections: int | None = None
     slo_s: float | None = None
     trace: str | None = None
+    by_handle: bool = False
 
 
 @dataclass(slots=True)

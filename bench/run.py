@@ -12,9 +12,12 @@ from typing import Literal
 import numpy as np
 
 from bench.arrival_times import arrival_times_s
+from bench.by_handle import HANDLE_CEILING, can_send, run_by_handle
 from bench.call import HttpCall
 from bench.load.ceiling import Ceiling, closed_ceiling, limited, open_ceiling
 from bench.load.plan import Closed, Open
+from bench.load.processes import OnCounted
+from bench.load.result import LoadResult
 from bench.load.run import num_processes, run_load
 from bench.load.wrk import is_wrk_installed
 from bench.raw_loop import RawLoop
@@ -78,8 +81,9 @@ class SuiteRun:
         for repetition in range(self._options.repetitions):
             for workload in self._suite.workloads():
                 for system in in_turn(self._systems, repetition):
-                    scenarios = [one for one in self._suite.scenarios if one.workload == workload]
-                    if system.supports(workload) and system.name not in self._results.missing:
+                    of_workload = [one for one in self._suite.scenarios if one.workload == workload]
+                    scenarios = [one for one in of_workload if can_send(system, one)]
+                    if scenarios and system.supports(workload) and system.name not in self._results.missing:
                         self._one_system(system, workload, scenarios, repetition)
 
     def _one_system(self, system: System, workload: str, scenarios: Sequence[Scenario], repetition: int) -> None:
@@ -105,14 +109,12 @@ class SuiteRun:
         if load is None:
             self._say(f"  {scenario.name}: left out, {REFERENCE} has no result in the closed loop that sets its rate")
             return
-        calls = [call_of(live.system, scenario, inputs) for inputs in load_inputs(scenario.workload)]
-        ceiling = self._ceiling(live, scenario, load, calls)
         cpu_s: dict[str, float] = {}
 
         def on_counted(edge: Literal["start", "end"]) -> None:
             cpu_s[edge] = live.cpu_s()
 
-        result = run_load(load, HOST, live.port, calls, scenario.slo_s, on_counted=on_counted)
+        result, ceiling = self._send(live, scenario, load, on_counted)
         self._keep(
             scenario,
             Measurement(
@@ -126,6 +128,15 @@ class SuiteRun:
                 note=limited(result, ceiling),
             ),
         )
+
+    def _send(
+        self, live: Running, scenario: Scenario, load: Closed | Open, on_counted: OnCounted
+    ) -> tuple[LoadResult, Ceiling]:
+        if scenario.by_handle:
+            return run_by_handle(live, scenario, load, on_counted), HANDLE_CEILING
+        calls = [call_of(live.system, scenario, inputs) for inputs in load_inputs(scenario.workload)]
+        ceiling = self._ceiling(live, scenario, load, calls)
+        return run_load(load, HOST, live.port, calls, scenario.slo_s, on_counted=on_counted), ceiling
 
     def _keep(self, scenario: Scenario, measurement: Measurement) -> None:
         if scenario.name not in self._results.scenarios:
@@ -206,7 +217,7 @@ def call_of(system: System, scenario: Scenario, inputs: dict[str, np.ndarray]) -
 
 def info_of(scenario: Scenario, rate_per_s: float | None) -> ScenarioInfo:
     """What the report says of a scenario."""
-    info = ScenarioInfo(scenario.title, scenario.workload, "closed", slo_s=scenario.slo_s)
+    info = ScenarioInfo(scenario.title, scenario.workload, "closed", slo_s=scenario.slo_s, by_handle=scenario.by_handle)
     if isinstance(scenario.load, ClosedLoop):
         return replace(info, num_connections=scenario.load.num_connections)
     arrivals = scenario.load.arrivals

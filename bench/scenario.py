@@ -17,7 +17,7 @@ class ClosedLoop:
     """A number of connections, each with one request in flight.
 
     Attributes:
-        num_connections: Keep-alive connections.
+        num_connections: Keep-alive connections; by handle: callers.
     """
 
     num_connections: int
@@ -70,6 +70,7 @@ class Scenario:
         workload: Name of the workload.
         load: How it is sent.
         sends_deadline: Give the workload's SLO along as the request's deadline, which Headrace honours.
+        by_handle: Ask from inside a Python process by Serve handle, without HTTP or a deadline; only systems that can be.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Scenario:
     workload: str
     load: ClosedLoop | OpenLoop
     sends_deadline: bool = False
+    by_handle: bool = False
 
     @property
     def slo_s(self) -> float:
@@ -128,6 +130,12 @@ _MINILM_70 = Scenario(
 )
 _JPEG = Scenario("jpeg-c32", "EfficientNet from JPEG, 32 connections", "jpeg", ClosedLoop(32))
 _TENSOR = Scenario("tensor-c8", "602 kB tensors in and out, 8 connections", "tensor", ClosedLoop(8))
+_HANDLE_64 = Scenario(
+    "handle-c64", "echo by handle from one Python process, 64 callers", "echo", ClosedLoop(64), by_handle=True
+)
+_HANDLE_1 = Scenario(
+    "handle-c1", "echo by handle from one Python process, 1 caller", "echo", ClosedLoop(1), by_handle=True
+)
 
 
 def _sweep(factor: float) -> Scenario:
@@ -189,6 +197,11 @@ SUITES: dict[str, Suite] = {
         "MiniLM under a recorded load that is too much at its peak",
         (_MINILM_SATURATED, _TRACE),
         ("headrace", "serve-tuned", "litserve", "mosec"),
+    ),
+    "handle": Suite(
+        "echo by Serve handle from inside a Python process, without HTTP",
+        (_HANDLE_64, _HANDLE_1),
+        ("headrace", "headrace-in-router", "serve-default", "serve-tuned"),
     ),
     "routers": Suite(
         "echo: CPU per request from 1 to 4 router replicas",

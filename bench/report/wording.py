@@ -76,7 +76,8 @@ def load(info: ScenarioInfo) -> str:
     else:
         connections = info.num_connections or 0
         plural = "s" if connections != 1 else ""
-        sent = f"Closed loop: {connections} connection{plural}, each sends its next request once it has its answer."
+        who = "caller" if info.by_handle else "connection"
+        sent = f"Closed loop: {connections} {who}{plural}, each sends its next request once it has its answer."
     if info.slo_s is None:
         return sent
     return f"{sent} A good answer comes within {number(info.slo_s * 1000)} ms."

@@ -87,6 +87,14 @@ class Family:
         """Proportional memory (PSS) of all members, so that shared pages count once; RSS where it may not be read."""
         return sum(_memory_bytes(process) for process in self.members())
 
+    def argument(self, name: str) -> str | None:
+        """Value of an argument `name=value` on a member's command line; None: no member has it."""
+        for process in self.members():
+            for word in _read(process.cmdline, ()):
+                if word.startswith(f"{name}="):
+                    return str(word.partition("=")[2])
+        return None
+
     def stop(self, interrupt_s: float = 2.0, terminate_s: float = 1.0, orphans_s: float = 0.5) -> None:
         """End every process: SIGINT to the command, then SIGTERM, then SIGKILL to what is left.
 

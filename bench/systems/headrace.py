@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from bench.call import HttpCall, oip_binary, oip_json
-from bench.systems.system import RESULTS, ROOT, Launch, System
+from bench.systems.system import RESULTS, ROOT, HandleClient, Launch, System
 from bench.workload import WORKLOADS, part_of
 from models.tensor import Array
 
@@ -76,6 +76,10 @@ class Headrace:
         part = part_of(inputs) if WORKLOADS[workload].shares else workload
         path = f"/v2/models/{WORKLOADS[part].model}/infer"
         return oip_json(path, inputs) if part in _JSON_WORKLOADS else oip_binary(path, inputs)
+
+    def handle_client(self) -> HandleClient:
+        """See `CalledByHandle`; a plain script, which knows nothing of the form that the platform runs in."""
+        return HandleClient("bench.systems.handle_calls:headrace_call", {})
 
     def _config(self, workload: str, port: int) -> dict[str, Any]:
         parts = [part for part, _ in WORKLOADS[workload].shares] or [workload]

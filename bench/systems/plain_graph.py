@@ -47,9 +47,13 @@ class Ingress:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
-        content = content_of_body(self._workload, await request.body())
-        name, row = await self._model.run.remote(content)
+        name, row = await self.infer(content_of_body(self._workload, await request.body()))
         return Response(body_of(self._workload, name, row), media_type=media_type_of(self._workload))
+
+    async def infer(self, content: Any) -> tuple[str, Array]:
+        """Answer one request from a handle."""
+        answer: tuple[str, Array] = await self._model.run.remote(content)
+        return answer
 
 
 def build_app(args: Mapping[str, Any]) -> serve.Application:

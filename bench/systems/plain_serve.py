@@ -14,8 +14,10 @@ from bench.call import HttpCall, oip_json
 from bench.peers.model import COMPUTE_BOUND, NUM_THREADS
 from bench.peers.wire import BINARY, JSON_REQUESTS
 from bench.systems.headrace import LOGICAL_CPUS
-from bench.systems.system import RESULTS, Launch, System
+from bench.systems.system import RESULTS, HandleClient, Launch, System
 from models.tensor import Array
+
+APPLICATION = "plain"
 
 _WORKLOADS = frozenset({"echo", "minilm", "jpeg", "tensor"})
 
@@ -58,8 +60,7 @@ class PlainServe:
         path.write_text(yaml.safe_dump(self._config(workload, port), sort_keys=False))
         # Without an address it would join any cluster of this machine.
         command = [sys.executable, "-m", "ray.serve.scripts", "run", "--address", "local", str(path)]
-        environment = {**LOGICAL_CPUS, NUM_THREADS: str(self.num_threads), **(_THROUGHPUT if self.tuned else {})}
-        return Launch(command, environment)
+        return Launch(command, {**LOGICAL_CPUS, NUM_THREADS: str(self.num_threads), **self._form()})
 
     def call(self, workload: str, inputs: Mapping[str, Array]) -> HttpCall:
         """See `System`."""
@@ -68,10 +69,17 @@ class PlainServe:
         (array,) = inputs.values()
         return HttpCall("/", (("Content-Type", BINARY),), array[0] if array.dtype == object else array.tobytes())
 
+    def handle_client(self) -> HandleClient:
+        """See `CalledByHandle`; in the form of the cluster, as Serve asks of all its processes."""
+        return HandleClient("bench.systems.handle_calls:plain_serve_call", self._form())
+
+    def _form(self) -> dict[str, str]:
+        return _THROUGHPUT if self.tuned else {}
+
     def _config(self, workload: str, port: int) -> dict[str, Any]:
         is_compute_bound = workload in COMPUTE_BOUND
         application = {
-            "name": "plain",
+            "name": APPLICATION,
             "route_prefix": "/",
             "import_path": "bench.systems.plain_graph:build_app",
             "args": {
@@ -81,6 +89,14 @@ class PlainServe:
         }
         logging = {"logging_config": {"enable_access_log": False}} if self.tuned else {}
         return {"http_options": {"host": "127.0.0.1", "port": port}, **logging, "applications": [application]}
+
+
+def content_of(workload: str, inputs: Mapping[str, Array]) -> object:
+    """What the ingress takes of a request from a handle: what `bench.peers.wire` reads from its body."""
+    (array,) = inputs.values()
+    if array.dtype != object:
+        return array
+    return array[0].decode() if workload == "minilm" else array[0]
 
 
 def plain_serve_systems() -> tuple[System, ...]:

@@ -118,9 +118,10 @@ def running(
     call = system.call(workload, load_inputs(workload)[0])
     log = logs / f"{system.name}-{workload}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    environment = clean_environment(launch.environment, os.environ)
     with log.open("wb") as output:
         started_s = time.monotonic()
-        family = Family(launch.command, _environment(launch, os.environ), uuid.uuid4().hex, ROOT, output)
+        family = Family(launch.command, environment, uuid.uuid4().hex, ROOT, output)
     try:
         _wait_until_ready(system.name, family, launch, call, port, log, started_s + limit_s)
         yield Running(system, workload, port, time.monotonic() - started_s, log, family)
@@ -130,16 +131,17 @@ def running(
         raise SystemFailed(system.name, f"all its processes have ended, but port {port} is still taken")
 
 
+def clean_environment(added: Mapping[str, str], caller: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a system, or of a process that joins it: what any process needs, and what is added."""
+    kept = {name: caller[name] for name in _KEPT if name in caller}
+    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1", **added}
+
+
 def _stop(name: str, family: Family) -> None:
     try:
         family.stop()
     except ProcessesLeft as error:
         raise SystemFailed(name, str(error)) from error
-
-
-def _environment(launch: Launch, caller: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: caller[name] for name in _KEPT if name in caller}
-    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1", **launch.environment}
 
 
 def _wait_until_ready(

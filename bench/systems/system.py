@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bench.call import HttpCall
 from models.tensor import Array
@@ -54,4 +54,26 @@ class System(Protocol):
 
     def call(self, workload: str, inputs: Mapping[str, Array]) -> HttpCall:
         """One request of the workload in the form that this system reads fastest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HandleClient:
+    """How a system is called from inside Python.
+
+    Attributes:
+        make_call: Where its `bench.load.handle.MakeCall` is, as `module:function`.
+        environment: Of the process that calls, added to a clean environment.
+    """
+
+    make_call: str
+    environment: Mapping[str, str]
+
+
+@runtime_checkable
+class CalledByHandle(Protocol):
+    """A system on Ray Serve that can be called without HTTP, too."""
+
+    def handle_client(self) -> HandleClient:
+        """How it is called with any workload that it serves."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from bench.results import Results, ScenarioInfo, load_results
 from bench.run import SETTLE_LIMIT_S, Options, SuiteRun, call_of, in_turn, info_of, settle
 from bench.scenario import SUITES, ClosedLoop, OpenLoop, Scenario, Suite, Trace
 from bench.systems.running import SystemFailed
-from bench.systems.system import Launch
+from bench.systems.system import HandleClient, Launch
 from models.tensor import Array
 
 CLOSED = Scenario("minilm-c8", "closed", "minilm", ClosedLoop(8))
@@ -169,6 +170,31 @@ def test_what_was_measured_is_saved_after_each_load(bench: Bench) -> None:
     (one,) = saved.measurements
     assert (one.cpu_s, one.memory_bytes, one.startup_s) == (1.0, 1000, 2.5)
     assert saved.scenarios["minilm-c8"].num_connections == 8
+
+
+def test_a_load_by_handle_is_for_systems_that_have_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnRay(FakeSystem):
+        def handle_client(self) -> HandleClient:
+            return HandleClient("module:call", {})
+
+    def run_by_handle(live: FakeRunning, scenario: Scenario, load: Closed, on_counted: Any) -> LoadResult:
+        assert scenario == by_handle
+        result = bench.run_load(load, "", 0, [HttpCall("", (), b"")], None, on_counted=on_counted)
+        return replace(result, generator="handle")
+
+    monkeypatch.setattr(runner, "run_by_handle", run_by_handle)
+    by_handle = Scenario("handle-c8", "by handle", "minilm", ClosedLoop(8), by_handle=True)
+    bench.run(Suite("", (CLOSED, by_handle), ()), [OnRay("headrace"), FakeSystem("other")])
+    measured = [(one.system, one.scenario, one.load.generator) for one in bench.results.measurements]
+    assert measured == [
+        ("headrace", "minilm-c8", "wrk"),
+        ("headrace", "handle-c8", "handle"),
+        ("other", "minilm-c8", "wrk"),
+    ]
+    assert bench.results.scenarios["handle-c8"].by_handle
+    bench.loads.clear()
+    bench.run(Suite("", (by_handle,), ()), [FakeSystem("other")])
+    assert not bench.loads
 
 
 def test_a_system_is_left_alone_until_it_rests() -> None:

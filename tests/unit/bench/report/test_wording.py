@@ -49,6 +49,8 @@ def test_few_repetitions_are_called_what_they_are(num: int, text: str) -> None:
 def test_loads_are_said_in_words() -> None:
     closed = ScenarioInfo("", "echo", "closed", num_connections=1)
     assert "1 connection," in wording.load(closed)
+    by_handle = ScenarioInfo("", "echo", "closed", num_connections=64, by_handle=True)
+    assert "64 callers, each" in wording.load(by_handle)
     opened = ScenarioInfo("", "minilm", "open", offered_per_s=140, slo_s=0.5)
     assert "140 requests/s" in wording.load(opened)
     assert "500 ms" in wording.load(opened)

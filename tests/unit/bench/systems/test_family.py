@@ -109,3 +109,13 @@ def test_the_exit_code_is_the_commands(started: Callable[[str], tuple[Family, Pa
     while family.exit_code() is None and time.monotonic() < deadline_s:
         time.sleep(0.005)
     assert family.exit_code() == 3
+
+
+def test_an_argument_of_any_member_is_found(started: Callable[[str], tuple[Family, Path]]) -> None:
+    sleeper = "[sys.executable, '-S', '-c', 'import time; time.sleep(60)', '--place=a=b']"
+    family, _ = started(f"import subprocess, sys; subprocess.call({sleeper})")
+    deadline_s = time.monotonic() + 10
+    while (found := family.argument("--place")) is None and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert found == "a=b"
+    assert family.argument("--plac") is None

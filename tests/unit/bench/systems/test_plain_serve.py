@@ -10,15 +10,8 @@ import pytest
 import yaml
 
 from bench.peers.wire import content_of_body
-from bench.systems.plain_serve import PlainServe, plain_serve_systems, serve_default, serve_tuned
+from bench.systems.plain_serve import PlainServe, content_of, plain_serve_systems, serve_default, serve_tuned
 from bench.workload import load_inputs
-from models.tensor import Array
-
-
-def content(inputs: dict[str, Array]) -> object:
-    """What `PeerModel.run` takes of a request."""
-    (array,) = inputs.values()
-    return array[0] if array.dtype == object else array
 
 
 @pytest.mark.parametrize("system", plain_serve_systems(), ids=lambda system: system.name)
@@ -27,11 +20,14 @@ def test_a_request_is_read_as_what_it_holds(system: PlainServe, workload: str) -
     assert system.supports(workload)
     inputs = load_inputs(workload)[0]
     read = content_of_body(workload, system.call(workload, inputs).body)
-    expected = content(inputs)
+    by_handle = content_of(workload, inputs)
+    (array,) = inputs.values()
     if isinstance(read, np.ndarray):
-        assert np.array_equal(read, expected)
+        assert np.array_equal(read, array)
+        assert by_handle is array
     else:
-        assert (read.encode() if isinstance(read, str) else read) == expected
+        assert read == by_handle
+        assert (read.encode() if isinstance(read, str) else read) == array[0]
 
 
 def test_it_serves_no_mix_of_models() -> None:
@@ -43,6 +39,7 @@ def test_defaults_are_left_alone_and_tuning_is_what_is_documented(tmp_path: Path
     tuned = replace(serve_tuned(), folder=tmp_path).launch("minilm", 8123)
     added = {name: value for name, value in tuned.environment.items() if name not in plain.environment}
     assert added == {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
+    assert (serve_default().handle_client().environment, serve_tuned().handle_client().environment) == ({}, added)
     first, second = (yaml.safe_load(Path(launch.command[-1]).read_text()) for launch in (plain, tuned))
     assert first["http_options"] == second["http_options"] == {"host": "127.0.0.1", "port": 8123}
     assert "logging_config" not in first
