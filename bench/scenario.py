@@ -70,7 +70,7 @@ class Scenario:
         workload: Name of the workload.
         load: How it is sent.
         sends_deadline: Give the workload's SLO along as the request's deadline, which Headrace honours.
-        by_handle: Ask from inside a Python process by Serve handle, without HTTP or a deadline; only systems that can be.
+        by_handle: Ask by Serve handle from inside a Python process, without HTTP or deadline; only systems that can be.
     """
 
     name: str
