@@ -18,8 +18,7 @@ from bench.load.ceiling import Ceiling, closed_ceiling, limited, open_ceiling
 from bench.load.plan import Closed, Open
 from bench.load.processes import OnCounted
 from bench.load.result import LoadResult
-from bench.load.run import num_processes, run_load
-from bench.load.wrk import is_wrk_installed
+from bench.load.run import num_processes, run_load, uses_wrk
 from bench.raw_loop import RawLoop
 from bench.results import Measurement, Results, ScenarioInfo
 from bench.scenario import ClosedLoop, OpenLoop, Scenario, Suite, Trace
@@ -157,7 +156,7 @@ class SuiteRun:
         if key not in self._ceilings:
             answer_bytes = len(live.answer(calls[0]))
             if isinstance(load, Closed):
-                found = closed_ceiling(calls, answer_bytes, use_wrk=is_wrk_installed())
+                found = closed_ceiling(calls, answer_bytes, use_wrk=uses_wrk(calls))
             else:
                 rng = np.random.default_rng(SEED)
                 found = open_ceiling(calls, answer_bytes, random=rng, num_processes=num_processes(load))

@@ -15,8 +15,8 @@ class Closed:
         num_connections: Keep-alive connections.
         warm_up_s: Requests of this first part are not counted, seconds.
         duration_s: Length of the counted part, seconds.
-        use_wrk: Whether wrk sends them; it knows no statuses but good and not, and bodies of 600 kB cost it twice what
-            they cost our generator. None: where it is installed.
+        use_wrk: Whether wrk sends them; it knows no statuses but good and not. None: where it is installed and the
+            bodies are small.
         num_processes: Of our own generator; wrk has one thread.
     """
 

@@ -22,6 +22,9 @@ _COMFORTABLE_PER_S = 20_000.0
 """Open-loop rate that one process sends with 60 % of a core, 99 % within 0.1 ms. Two processes take a quarter more CPU
 for it and are later, so they are for more than that."""
 
+_WRK_LIMIT_BYTES = 64 * 1024
+"""Bodies above this are not wrk's: 600 kB cost it twice the CPU that they cost our own generator."""
+
 
 def run_load(
     load: Closed | Open,
@@ -52,13 +55,18 @@ def run_load(
     if not calls:
         raise ValueError("a load needs at least one call")
     requests = tuple(call.to_bytes(f"{host}:{port}") for call in calls)
-    if isinstance(load, Closed) and (is_wrk_installed() if load.use_wrk is None else load.use_wrk):
+    if isinstance(load, Closed) and (uses_wrk(calls) if load.use_wrk is None else load.use_wrk):
         return run_wrk(load, host, port, requests, slo_s, on_counted)
     if isinstance(load, Open):
         load = _within(load)
     share = Share(host, port, requests, first=0, step=1, grace_s=grace_s, load=load)
     record = run_processes(shares(share, num_processes(load)), on_counted)
     return load_result(record, GENERATOR, slo_s, BIN_S if isinstance(load, Open) else None)
+
+
+def uses_wrk(calls: Sequence[HttpCall]) -> bool:
+    """Whether wrk sends a closed loop, unless told: where it is installed, and costs less than our own generator."""
+    return is_wrk_installed() and max(len(call.body) for call in calls) <= _WRK_LIMIT_BYTES
 
 
 def num_processes(load: Closed | Open) -> int:
