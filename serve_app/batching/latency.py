@@ -67,7 +67,7 @@ class LatencyModel:
         self._call_s = seconds
         self._element_s = 0.0
 
-    def observe(self, num_elements: int, seconds: float) -> None:
+    def observe(self, num_elements: float, seconds: float) -> None:
         """Learn from one batch that ran.
 
         Args:
@@ -98,7 +98,7 @@ class LatencyModel:
         self._deviation_s += (min(abs(error_s), 2.0 * limit_s) - self._deviation_s) * 0.125
         return predicted_s + limit_s if error_s > limit_s else seconds
 
-    def _update(self, step_x: float, num_elements: int, seconds: float) -> None:
+    def _update(self, step_x: float, num_elements: float, seconds: float) -> None:
         weight = self._weight * (1.0 - self._forget) + 1.0
         self._mean_x += step_x / weight
         self._mean_s += (seconds - self._mean_s) / weight
@@ -127,7 +127,7 @@ class LatencyModel:
         self._call_s = call_s
         self._element_s = element_s
 
-    def predict_s(self, num_elements: int) -> float | None:
+    def predict_s(self, num_elements: float) -> float | None:
         """Say how long a batch would take, seconds; None before the first observation."""
         if self._weight == 0.0:
             return None

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from functools import partial
 
 from models.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ReplicaLost
-from serve_app.batching.latency import LatencyModel
 from serve_app.dispatch.call import Call
 from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge, Way
+from serve_app.dispatch.forecast import Forecast
 from serve_app.dispatch.limits import DispatchLimits, DispatchStats
 from serve_app.dispatch.pending import Pending, fail_all
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
@@ -61,13 +61,12 @@ class Dispatcher:
     ) -> None:
         self.edge = edge
         self.limits = limits
-        self.latency = LatencyModel()
         self.stats = DispatchStats()
+        self._forecast = Forecast()
+        self.latency = self._forecast.latency
         self._model, self._version, self._where, self._clock = model, version, where, clock
         self._queue: list[Pending] = []
         self._number = self._rows_queued = self._rows_under_way = 0
-        self._response_bytes_per_row = 0.0
-        self._batch_s = math.inf
         self._calls: dict[asyncio.Task[None], list[Pending]] = {}
         self._pump_scheduled = False
         self._sweep: asyncio.TimerHandle | None = None
@@ -102,7 +101,8 @@ class Dispatcher:
             wait_s = self.predicted_wait_s() or 1.0
             raise Overloaded(self._model, f"{len(self._queue)} requests are waiting", wait_s)
         loop = asyncio.get_running_loop()
-        pending = Pending(request, loop.create_future(), self._clock(), self.limits.max_wait_s, self._number)
+        rows = self.rows_ahead + request.num_rows
+        pending = Pending(request, loop.create_future(), self._clock(), self.limits.max_wait_s, self._number, rows)
         self._number += 1
         self._push(pending)
         self._schedule_pump(loop)
@@ -112,14 +112,11 @@ class Dispatcher:
 
     def predicted_wait_s(self) -> float | None:
         """Time until the rows ahead are answered, by what batches have cost so far; None before any answer, seconds."""
-        rows = self.rows_ahead
-        if rows == 0:
-            return 0.0
-        batch_rows = min(rows, self.limits.max_call_rows)
-        batch_s = self.latency.predict_s(batch_rows)
-        if batch_s is None:
-            return None
-        return batch_s * rows / batch_rows / max(1, self.edge.num_replicas())
+        return self._forecast.wait_s(self.rows_ahead, self.limits.max_call_rows, max(1, self.edge.num_replicas()))
+
+    def predicted_answer_s(self, num_rows: int) -> float | None:
+        """Time until a request of so many rows is answered, by what requests before it took; None before any, seconds."""
+        return self._forecast.answer_s((self.rows_ahead + num_rows) / max(1, self.edge.num_replicas()))
 
     def idle_s(self) -> float:
         """Time since the last answer, seconds; 0 while rows are ahead."""
@@ -151,7 +148,7 @@ class Dispatcher:
             loop.call_soon(self._pump)
 
     def _max_calls(self) -> int:
-        calls_per_replica = self.limits.max_calls_per_replica if self._batch_s > HOP_S else 1
+        calls_per_replica = self.limits.max_calls_per_replica if self._forecast.batch_s > HOP_S else 1
         # With no replica up, one call waits in the handle: that is what makes Serve start one from zero.
         return max(1, self.edge.num_replicas() * calls_per_replica)
 
@@ -219,6 +216,7 @@ class Dispatcher:
             return
         self.stats.num_expired += 1
         budget_s = pending.expires_s - pending.arrived_s
+        self._learn_answer(pending, budget_s)
         pending.future.set_exception(DeadlineExceeded(self._model, self._where, budget_s, None))
 
     async def _call(self, batch: list[Pending]) -> None:
@@ -256,10 +254,10 @@ class Dispatcher:
 
     def _way(self, call: Call) -> Way:
         size = sum(pending.num_bytes for pending in call.missing.values())
-        if max(size, int(call.rows * self._response_bytes_per_row)) > self.limits.max_value_bytes:
+        if max(size, int(call.rows * self._forecast.response_bytes_per_row)) > self.limits.max_value_bytes:
             return Way.REFERENCE
         # Its requests may run in several batches: where those are worth a message each, none waits for the last.
-        return Way.STREAM if len(call.missing) > 1 and self._batch_s > HOP_S else Way.VALUE
+        return Way.STREAM if len(call.missing) > 1 and self._forecast.batch_s > HOP_S else Way.VALUE
 
     def _requests(self, call: Call) -> list[InferenceRequest]:
         now_s = self._clock()
@@ -271,7 +269,10 @@ class Dispatcher:
         self._rows_under_way -= num_rows
         self._answered_s = self._clock()
         if isinstance(result, InferenceResponse):
-            self._learn(num_rows, result)
+            self._forecast.learn(num_rows, result)
+        if not call.missing and isinstance(result, InferenceResponse | DeadlineExceeded):
+            # One of each call, and the one that waited longest for the others: a cautious sample, and cheap.
+            self._learn_answer(pending, self._answered_s - pending.arrived_s)
         if future.done():
             self.stats.num_cancelled += future.cancelled()
         elif isinstance(result, InferenceResponse):
@@ -279,12 +280,8 @@ class Dispatcher:
         else:
             future.set_exception(result)
 
-    def _learn(self, num_rows: int, response: InferenceResponse) -> None:
-        self._batch_s = response.compute_s
-        if response.batch_rows >= num_rows:  # of a request that was split, the time is that of several batches
-            self.latency.observe(response.batch_rows, response.compute_s)
-        per_row = response.num_bytes / num_rows
-        self._response_bytes_per_row = max(per_row, 0.9 * self._response_bytes_per_row + 0.1 * per_row)
+    def _learn_answer(self, pending: Pending, seconds: float) -> None:
+        self._forecast.learn_answer(pending.rows_to_answer / max(1, self.edge.num_replicas()), seconds)
 
     def _lost(self, batch: list[Pending], error: CallLost) -> None:
         """Send again what may be sent again, at its old place in the queue."""

@@ -15,7 +15,7 @@ LAST_PRIORITY = math.inf
 class Pending:
     """A request that was accepted and has no answer yet; ordered by deadline, priority, arrival."""
 
-    __slots__ = ("arrived_s", "attempts", "deadline_s", "expires_s", "future", "key", "num_bytes", "request")
+    __slots__ = ("arrived_s", "attempts", "deadline_s", "expires_s", "future", "key", "num_bytes", "request", "rows_to_answer")
 
     def __init__(
         self,
@@ -24,6 +24,7 @@ class Pending:
         now_s: float,
         max_wait_s: float,
         number: int,
+        rows_to_answer: int = 0,
     ) -> None:
         self.request = request
         self.future = future
@@ -34,6 +35,8 @@ class Pending:
         self.expires_s = min(self.deadline_s, now_s + max_wait_s)
         self.key = (self.deadline_s, request.priority or LAST_PRIORITY, number)
         self.attempts = 0
+        # Its own and those that were ahead of it on arrival.
+        self.rows_to_answer = rows_to_answer
 
     def to_send(self, now_s: float) -> InferenceRequest:
         """The request with the budget that is left: clocks of two machines do not agree, spans do."""

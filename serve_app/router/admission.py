@@ -18,12 +18,12 @@ def check_size(num_rows: int, max_rows: int) -> None:
         raise PayloadTooLarge("the request's batch", num_rows, max_rows, "rows")
 
 
-def check_budget(model: str, budget_s: float | None, wait_s: float | None, own_s: float | None) -> None:
+def check_budget(model: str, budget_s: float | None, answer_s: float | None, own_s: float | None) -> None:
     """Refuse what cannot be answered in time, while the caller can still do something else.
 
     Args:
         budget_s: Time left for the answer, seconds; None: no deadline, nothing to check.
-        wait_s: Predicted time until the requests ahead are answered, seconds; None: nothing known yet.
+        answer_s: Predicted time until the answer, seconds; None: nothing known yet.
         own_s: Predicted time of the request itself, seconds; None: nothing known yet.
 
     Raises:
@@ -34,10 +34,8 @@ def check_budget(model: str, budget_s: float | None, wait_s: float | None, own_s
         return
     if not budget_s > 0:  # NaN as well: it has no place in an order
         raise DeadlineExceeded(model, "router", budget_s, None)
-    needed_s = own_s or 0.0
-    if needed_s > budget_s:
-        raise DeadlineExceeded(model, "router", budget_s, needed_s)
-    predicted_s = (wait_s or 0.0) + needed_s
-    if predicted_s > budget_s:
-        reason = f"predicted {predicted_s * 1e3:.0f} ms, budget {budget_s * 1e3:.0f} ms"
-        raise Overloaded(model, reason, predicted_s - budget_s)
+    if own_s is not None and own_s > budget_s:
+        raise DeadlineExceeded(model, "router", budget_s, own_s)
+    if answer_s is not None and answer_s > budget_s:
+        reason = f"predicted {answer_s * 1e3:.0f} ms, budget {budget_s * 1e3:.0f} ms"
+        raise Overloaded(model, reason, answer_s - budget_s)

@@ -167,17 +167,20 @@ class InferenceService:
 
 
 def _predicted(dispatcher: Dispatcher, num_rows: int) -> tuple[float | None, float | None]:
-    """Seconds until the rows ahead are answered, and seconds of the request itself; None where nothing is known.
+    """Seconds until a request would be answered, and seconds of it alone; None where nothing is known.
 
     What was idle for as long as the prediction says lets a request try: one that refuses all is never corrected.
     """
     # What is larger than a batch runs in several, one after another.
     batch_rows = min(num_rows, dispatcher.limits.max_call_rows)
     batch_s = dispatcher.latency.predict_s(batch_rows)
-    own_s = None if batch_s is None else batch_s * num_rows / batch_rows
-    if own_s is not None and dispatcher.idle_s() > own_s:
+    if batch_s is None:
         return None, None
-    return dispatcher.predicted_wait_s(), own_s
+    own_s = batch_s * num_rows / batch_rows
+    if dispatcher.idle_s() > own_s:
+        return None, None
+    by_batches_s = own_s + (dispatcher.predicted_wait_s() or 0.0)
+    return max(by_batches_s, dispatcher.predicted_answer_s(num_rows) or 0.0), own_s
 
 
 def check_inputs(served: ServedModel, inputs: Mapping[str, Array]) -> int:

@@ -528,6 +528,42 @@ def test_predicted_wait_grows_with_the_rows_ahead() -> None:
     run(scenario)
 
 
+def test_an_answer_is_predicted_by_what_requests_took_in_all() -> None:
+    """Batches take 10 ms here, but answers a second: what the batches do not explain counts too."""
+
+    async def scenario() -> None:
+        clock = Clock()
+        edge = HandEdge()
+        dispatcher = make(edge, clock)
+        assert dispatcher.predicted_answer_s(1) is None
+        for index, rows in enumerate((1, 2, 1, 2)):
+            future = dispatcher.submit(request(0, rows))
+            await turns()
+            clock.now_s += 0.5 + 0.5 * rows
+            edge.answer(index)
+            await future
+        assert dispatcher.predicted_answer_s(1) == pytest.approx(1.0)
+        dispatcher.submit(request(0, 3))
+        assert dispatcher.predicted_answer_s(1) == pytest.approx(2.5)
+        edge.replicas = 4
+        assert dispatcher.predicted_answer_s(1) == pytest.approx(1.0)
+
+    run(scenario)
+
+
+def test_a_request_that_ran_out_of_time_teaches_how_long_others_wait() -> None:
+    async def scenario() -> None:
+        clock = Clock()
+        dispatcher = make(HandEdge(), clock, max_calls_per_replica=1)
+        future = dispatcher.submit(request(0, budget_s=0.05))
+        clock.now_s += 1.0
+        with pytest.raises(DeadlineExceeded):
+            await asyncio.wait_for(future, 5)
+        assert dispatcher.predicted_answer_s(1) == pytest.approx(0.05)
+
+    run(scenario)
+
+
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), st.integers(1, 5), st.sampled_from([0, 1, 2]), st.sampled_from([None, 0.5, 5.0])),

@@ -28,12 +28,12 @@ def test_an_empty_batch_is_refused_as_the_caller_s_mistake() -> None:
 
 def test_what_is_late_even_on_an_idle_platform_is_no_reason_to_come_back() -> None:
     with pytest.raises(DeadlineExceeded, match="predicted 340 ms, budget 200 ms, given up in the router"):
-        check_budget("m", 0.2, 0.0, 0.34)
+        check_budget("m", 0.2, 0.34, 0.34)
 
 
 def test_what_is_late_because_of_others_is_told_when_to_come_back() -> None:
     with pytest.raises(Overloaded, match="predicted 340 ms, budget 200 ms") as caught:
-        check_budget("m", 0.2, 0.3, 0.04)
+        check_budget("m", 0.2, 0.34, 0.04)
     assert caught.value.retry_after_s == pytest.approx(0.14)
 
 
@@ -43,14 +43,14 @@ def test_no_budget_left_is_said_so_and_no_prediction_is_blamed(budget_s: float) 
         check_budget("m", budget_s, None, None)
 
 
-@given(budget_s=st.none() | SECONDS, wait_s=st.none() | SECONDS, own_s=st.none() | SECONDS)
+@given(budget_s=st.none() | SECONDS, answer_s=st.none() | SECONDS, own_s=st.none() | SECONDS)
 def test_accepted_is_exactly_what_is_predicted_to_be_in_time(
-    budget_s: float | None, wait_s: float | None, own_s: float | None
+    budget_s: float | None, answer_s: float | None, own_s: float | None
 ) -> None:
-    in_time = budget_s is None or (budget_s > 0 and (wait_s or 0.0) + (own_s or 0.0) <= budget_s)
+    in_time = budget_s is None or (budget_s > 0 and max(answer_s or 0.0, own_s or 0.0) <= budget_s)
     if in_time:
-        check_budget("m", budget_s, wait_s, own_s)
+        check_budget("m", budget_s, answer_s, own_s)
         return
     with pytest.raises((Overloaded, DeadlineExceeded)) as caught:
-        check_budget("m", budget_s, wait_s, own_s)
+        check_budget("m", budget_s, answer_s, own_s)
     assert getattr(caught.value, "retry_after_s", 1.0) > 0
