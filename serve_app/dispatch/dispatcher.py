@@ -115,7 +115,7 @@ class Dispatcher:
         return self._forecast.wait_s(self.rows_ahead, self.limits.max_call_rows, max(1, self.edge.num_replicas()))
 
     def predicted_answer_s(self, num_rows: int) -> float | None:
-        """Time until a request of so many rows is answered, by what requests before it took; None before any, seconds."""
+        """Time until a request of so many rows is answered, by what earlier ones took; None before any, seconds."""
         return self._forecast.answer_s((self.rows_ahead + num_rows) / max(1, self.edge.num_replicas()))
 
     def idle_s(self) -> float:

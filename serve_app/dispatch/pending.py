@@ -15,7 +15,17 @@ LAST_PRIORITY = math.inf
 class Pending:
     """A request that was accepted and has no answer yet; ordered by deadline, priority, arrival."""
 
-    __slots__ = ("arrived_s", "attempts", "deadline_s", "expires_s", "future", "key", "num_bytes", "request", "rows_to_answer")
+    __slots__ = (
+        "arrived_s",
+        "attempts",
+        "deadline_s",
+        "expires_s",
+        "future",
+        "key",
+        "num_bytes",
+        "request",
+        "rows_to_answer",
+    )
 
     def __init__(
         self,
