@@ -108,14 +108,18 @@ def _source(root: str, cache_dir: str, manifest: Manifest, model: options.Model)
 def preprocessing_placement(model: options.Model, manifest: Manifest) -> PreprocessingPlacement | None:
     """Where a version's preprocessing runs; None: it has none.
 
-    An image costs several times a hop to decode and scales apart from its model; a tokeniser costs a tenth of one.
+    An image costs several times a hop to decode and needs processors, so it scales apart from a model on a GPU. Where
+    both compute on the same processors, a deployment of its own would only add the hop, of which a tokeniser costs a
+    tenth.
     """
     if manifest.preprocessing is None:
         return None
     if model.placement == "router":
         return "router"
-    default: PreprocessingPlacement = "own" if isinstance(manifest.preprocessing, ImageSpec) else "replica"
-    return model.preprocessing or default
+    if model.preprocessing is not None:
+        return model.preprocessing
+    on_gpu = any(pool.device == "gpu" for pool in model.pools)
+    return "own" if on_gpu and isinstance(manifest.preprocessing, ImageSpec) else "replica"
 
 
 def describe_served(source: ModelSource, versions: tuple[str, ...]) -> ServedModel:

@@ -127,7 +127,8 @@ class Model(Strict):
         "own", description="router: in the router's process, for a model whose compute is less than a hop (about 1 ms)."
     )
     preprocessing: PreprocessingPlacement | None = Field(
-        None, description="None: tokenisation with its model, image decoding in a deployment of its own."
+        None,
+        description="None: with its model; decoding of images for a model with a gpu pool: in a deployment of its own.",
     )
     pools: tuple[Pool, ...] = Field((Pool(),), min_length=1)
     limits: Limits = Limits()

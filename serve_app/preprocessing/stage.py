@@ -85,6 +85,7 @@ class TransformStage:
         return inputs
 
 
-def in_front(transform: Transform, submit: Submit, model: str, version: str) -> TransformStage:
-    """Put a transform before the next stage in the same process, with one worker thread of its own."""
-    return TransformStage(transform, submit, ThreadPoolExecutor(1, thread_name_prefix="transform"), model, version)
+def in_front(transform: Transform, submit: Submit, model: str, version: str, num_threads: int = 1) -> TransformStage:
+    """Put a transform before the next stage in the same process, with worker threads of its own."""
+    executor = ThreadPoolExecutor(num_threads, thread_name_prefix="transform")
+    return TransformStage(transform, submit, executor, model, version)

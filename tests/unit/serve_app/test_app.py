@@ -81,7 +81,7 @@ def test_without_settings_every_bundled_model_is_served() -> None:
     graph = build()
     models = ["digits-v1-cpu", "echo-v1-cpu", "efficientnet_lite0-v1-cpu", "minilm-v1-cpu"]
     assert graph.models == models
-    assert sorted(graph.deployments) == sorted([*models, "Preprocessor-image", "Router", "TelemetryHub"])
+    assert sorted(graph.deployments) == sorted([*models, "Router", "TelemetryHub"])
     assert all(not plan.broken for plan in graph.plans.values())
 
 
