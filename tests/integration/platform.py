@@ -87,7 +87,7 @@ def write_config(folder: Path, port: int, broken: Sequence[str]) -> Path:
         "cache_dir": str(folder / "cache"),
         "models": [
             {"name": "minilm", "pools": [{"num_cpus": 0.3}]},
-            {"name": "efficientnet_lite0", "pools": [{"num_cpus": 0.3}]},
+            {"name": "efficientnet_lite0", "preprocessing": "own", "pools": [{"num_cpus": 0.3}]},
             {"name": "digits", "placement": "router"},
             {"name": "echo", **small},
             {"name": "fragile", "versions": ["stable", "canary"], **small},
