@@ -138,6 +138,11 @@ _HANDLE_1 = Scenario(
 )
 
 
+def _echo_at(factor: float) -> Scenario:
+    title = f"echo, JSON, Poisson arrivals at {factor:g} times what one router reaches"
+    return Scenario(f"echo-x{factor:g}", title, "echo", OpenLoop(factor, "echo-c64"))
+
+
 def _sweep(factor: float) -> Scenario:
     return Scenario(
         f"minilm-x{factor:g}",
@@ -203,9 +208,10 @@ SUITES: dict[str, Suite] = {
         (_HANDLE_64, _HANDLE_1),
         ("headrace", "headrace-in-router", "serve-default", "serve-tuned"),
     ),
+    # Read along the diagonal: each router has the same load at 0.1 with one, 0.2 with two and 0.4 with four.
     "routers": Suite(
         "echo: CPU per request from 1 to 4 router replicas",
-        (_ECHO_64,),
+        (_ECHO_64, *(_echo_at(factor) for factor in (0.1, 0.2, 0.4))),
         ("headrace", "headrace-2-routers", "headrace-4-routers"),
     ),
     "models": Suite(
