@@ -34,7 +34,7 @@ class Pending:
         now_s: float,
         max_wait_s: float,
         number: int,
-        rows_to_answer: int = 0,
+        rows_to_answer: int,
     ) -> None:
         self.request = request
         self.future = future
