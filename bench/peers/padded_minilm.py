@@ -25,11 +25,11 @@ class PaddedMiniLM(minilm.MiniLM):
         real = torch.arange(length, device=input_ids.device) < lengths[:, None]
         # As the usual implementation, which leaves the mask away where it would mask nothing.
         mask = None if bool(real.all()) else real[:, None, None, :]
-        packing = minilm.Packing(num_rows, length, None, mask)
+        group = minilm.Group(num_rows, length, None, mask)
         positions = torch.arange(length, device=input_ids.device).repeat(num_rows)
         hidden = self.embeddings(input_ids.reshape(-1), positions)
         for layer in self.layers:
-            hidden = layer(hidden, packing)
+            hidden = layer(hidden, [group])
         summed = (hidden.float().view(num_rows, length, -1) * real[:, :, None]).sum(1)
         return {"embedding": F.normalize(summed / lengths[:, None], dim=1)}
 
