@@ -128,7 +128,7 @@ _MINILM_70 = Scenario(
     "minilm",
     OpenLoop(0.7, "minilm-c128"),
 )
-_JPEG = Scenario("jpeg-c32", "EfficientNet from JPEG, 32 connections", "jpeg", ClosedLoop(32))
+_JPEG = Scenario("jpeg-c96", "EfficientNet from JPEG, 96 connections", "jpeg", ClosedLoop(96))
 _TENSOR = Scenario("tensor-c8", "602 kB tensors in and out, 8 connections", "tensor", ClosedLoop(8))
 _HANDLE_64 = Scenario(
     "handle-c64", "echo by handle from one Python process, 64 callers", "echo", ClosedLoop(64), by_handle=True

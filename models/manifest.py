@@ -98,6 +98,10 @@ class Batching(Strict):
     max_elements: int | None = Field(
         None, ge=1, description="Rows times the longest row's length (tokens) in one batch; None: not limited."
     )
+    packed: bool = Field(
+        False,
+        description="The model computes real elements alone: rows of all lengths share a batch, max_elements counts these.",
+    )
     length_buckets: tuple[int, ...] = Field(
         (), description="Upper bounds of the length classes that are batched together; empty: powers of two."
     )
@@ -108,6 +112,12 @@ class Batching(Strict):
         if any(b <= a for a, b in zip((0, *buckets), buckets, strict=False)):
             raise ValueError("must be positive and rise")
         return buckets
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.packed and self.length_buckets:
+            raise ValueError("length_buckets keep padding small, and a packed model has none: leave them away")
+        return self
 
 
 class ComputeSpec(Strict):

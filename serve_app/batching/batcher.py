@@ -232,14 +232,15 @@ class Batcher:
     def _count(self, parts: list[Rows], compute_s: float) -> int:
         """Count an answered batch, and learn from it; returns its rows."""
         num_rows = sum([part.num_rows for part in parts])
-        num_padded = num_rows * max([part.length for part in parts])
+        num_own = sum([part.num_rows * part.length for part in parts])
+        num_computed = self._limits.num_elements(num_rows, max([part.length for part in parts]), num_own)
         counts = self._counts
         counts.num_batches += 1
         counts.num_rows += num_rows
-        counts.num_elements += sum([part.num_rows * part.length for part in parts])
-        counts.num_padded_elements += num_padded
+        counts.num_elements += num_own
+        counts.num_padded_elements += num_computed
         counts.busy_s += compute_s
-        self._latency.observe(num_padded, compute_s)
+        self._latency.observe(num_computed, compute_s)
         return num_rows
 
     def _deliver(self, work: Work, outputs: dict[str, Array], num_rows: int, queue_s: float, compute_s: float) -> None:

@@ -30,48 +30,57 @@ class BatchLimits:
 
     Attributes:
         max_rows: Rows.
-        max_elements: Rows times the longest row's length. None: not limited.
+        max_elements: Elements that the model computes. None: not limited.
         length_buckets: Upper bounds of the length classes; empty: powers of two.
+        packed: The model computes each row's own elements; else all rows are as long as the longest. There are no
+            length classes then: rows of any lengths run together.
     """
 
     max_rows: int
     max_elements: int | None = None
     length_buckets: tuple[int, ...] = ()
+    packed: bool = False
 
     def bucket(self, length: int) -> int:
         """Number of the class of a row's length, rising with it."""
+        if self.packed:
+            return 0
         if self.length_buckets:
             return bisect_left(self.length_buckets, length)
         return (length - 1).bit_length() if length > 1 else 0
 
-    def allow(self, num_rows: int, longest: int) -> bool:
-        """Say whether so many rows, padded to the longest, are within the limits."""
-        return num_rows <= self.max_rows and (self.max_elements is None or num_rows * longest <= self.max_elements)
+    def num_elements(self, num_rows: int, longest: int, own: int) -> int:
+        """What the model computes for a batch: its rows padded to the longest, or their own elements."""
+        return own if self.packed else num_rows * longest
+
+    def allow(self, num_rows: int, num_elements: int) -> bool:
+        """Say whether a batch of so many rows and elements is within the limits."""
+        return num_rows <= self.max_rows and (self.max_elements is None or num_elements <= self.max_elements)
 
 
 class _Draft:
     """The batch that is being filled."""
 
-    __slots__ = ("_limits", "due_s", "longest", "num_rows", "works")
+    __slots__ = ("_limits", "due_s", "longest", "num_elements", "num_own", "num_rows", "works")
 
     def __init__(self, limits: BatchLimits, works: list[Work]) -> None:
         self._limits = limits
         self.works: list[Work] = []
-        self.num_rows = 0
+        self.num_rows = self.num_own = self.num_elements = 0
         self.longest = 0
         self.due_s = math.inf
         for work in works:
             self.add(work)
 
     def can_add(self, work: Work) -> bool:
-        rows = work.rows
-        longest = self.longest
-        return self._limits.allow(self.num_rows + rows.num_rows, longest if longest > rows.length else rows.length)
+        return self._limits.allow(self.num_rows + work.rows.num_rows, self.num_elements_with(work))
 
     def add(self, work: Work) -> None:
         rows = work.rows
+        self.num_elements = self.num_elements_with(work)
         self.works.append(work)
         self.num_rows += rows.num_rows
+        self.num_own += rows.num_rows * rows.length
         if rows.length > self.longest:
             self.longest = rows.length
         if work.due_s < self.due_s:
@@ -79,14 +88,14 @@ class _Draft:
 
     @property
     def is_full(self) -> bool:
-        return not self._limits.allow(self.num_rows + 1, self.longest)
-
-    @property
-    def num_elements(self) -> int:
-        return self.num_rows * self.longest
+        return not self._limits.allow(self.num_rows + 1, self._num_elements(1, self.longest, 1))
 
     def num_elements_with(self, work: Work) -> int:
-        return (self.num_rows + work.rows.num_rows) * max(self.longest, work.rows.length)
+        rows = work.rows
+        return self._num_elements(rows.num_rows, max(self.longest, rows.length), rows.num_rows * rows.length)
+
+    def _num_elements(self, more_rows: int, longest: int, more_own: int) -> int:
+        return self._limits.num_elements(self.num_rows + more_rows, longest, self.num_own + more_own)
 
 
 class BatchWindow:

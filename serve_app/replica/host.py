@@ -84,7 +84,7 @@ class ModelHost:
         batching = self.manifest.batching
         self._batcher = Batcher(
             self._run,
-            BatchLimits(batching.max_rows, batching.max_elements, batching.length_buckets),
+            BatchLimits(batching.max_rows, batching.max_elements, batching.length_buckets, batching.packed),
             self._loaded.layout,
             self.latency,
             model=self.manifest.name,

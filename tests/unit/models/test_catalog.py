@@ -99,7 +99,7 @@ def preprocessed(manifest: Manifest, files: dict[str, Path], sample: dict[str, A
         tokenizer.enable_truncation(256)
         ids = [tokenizer.encode(text.decode()).ids for text in sample["text"]]
         lengths = np.array([len(row) for row in ids], np.int32)
-        assert lengths.max() <= max(manifest.batching.length_buckets)
+        assert lengths.max() <= manifest.batching.max_elements
         padded = [row + [0] * (lengths.max() - len(row)) for row in ids]
         return {"input_ids": np.array(padded, np.int32), "lengths": lengths}
     if manifest.name == "efficientnet_lite0":

@@ -65,6 +65,7 @@ def test_an_image_model_takes_pixels_of_the_declared_size_and_has_no_lengths() -
         ({"batching": {"max_rows": 0}}, "batching.max_rows: "),
         ({"batching": {"length_buckets": [8, 8]}}, "batching.length_buckets: must be positive and rise"),
         ({"batching": {"length_buckets": [0, 8]}}, "batching.length_buckets: must be positive and rise"),
+        ({"batching": {"length_buckets": [8], "packed": True}}, "batching: length_buckets keep padding small"),
         ({"inputs": []}, "inputs: "),
         ({"inputs": [{**X, "shape": [1, 4]}]}, "inputs.0.shape: axis 0 is the batch axis and must be -1"),
         ({"inputs": [{**X, "shape": []}]}, "inputs.0.shape: "),

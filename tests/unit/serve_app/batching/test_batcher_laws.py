@@ -48,7 +48,11 @@ class BatcherMachine(RuleBasedStateMachine):
 
     @initialize(
         limits=st.builds(
-            BatchLimits, st.integers(1, 6), st.none() | st.integers(4, 40), st.sampled_from([(), (4,), (2, 8)])
+            BatchLimits,
+            st.integers(1, 6),
+            st.none() | st.integers(4, 40),
+            st.sampled_from([(), (4,), (2, 8)]),
+            packed=st.booleans(),
         ),
         is_ragged=st.booleans(),
         max_concurrent_batches=st.integers(1, 3),
@@ -136,7 +140,8 @@ class BatcherMachine(RuleBasedStateMachine):
         for call in self.stage.calls[self.num_seen :]:
             num_rows = len(call.inputs["x"])
             longest = call.inputs["input_ids"].shape[1] if self.is_ragged else 1
-            assert self.limits.allow(num_rows, longest) or num_rows == 1
+            num_own = sum(call.inputs["lengths"].tolist()) if self.is_ragged else num_rows
+            assert self.limits.allow(num_rows, self.limits.num_elements(num_rows, longest, num_own)) or num_rows == 1
             if self.is_ragged:
                 assert longest == max(call.inputs["lengths"], default=0)
                 mask = np.arange(longest) < call.inputs["lengths"][:, None]

@@ -55,6 +55,7 @@ LIMITS = st.builds(
     max_rows=st.integers(1, 8),
     max_elements=st.none() | st.integers(1, 100),
     length_buckets=st.sampled_from([(), (8, 16), (4,)]),
+    packed=st.booleans(),
 )
 
 
@@ -112,7 +113,9 @@ def test_every_work_leaves_once_within_the_limits(
     for batch in filter(None, batches):
         assert len({work.rows.shape_key for work in batch}) == 1
         num_rows = sum(work.rows.num_rows for work in batch)
-        assert len(batch) == 1 or limits.allow(num_rows, max(work.rows.length for work in batch))
+        num_own = sum(work.rows.num_rows * work.rows.length for work in batch)
+        num_padded = num_rows * max(work.rows.length for work in batch)
+        assert len(batch) == 1 or limits.allow(num_rows, num_own if limits.packed else num_padded)
 
 
 @given(limits=LIMITS, specs=st.lists(SPECS, max_size=40))
@@ -249,6 +252,18 @@ def test_a_work_over_the_limits_runs_alone() -> None:
 def test_elements_are_counted_with_their_padding() -> None:
     window, works, _ = make_window(BatchLimits(8, max_elements=16), [Spec(length=5), Spec(length=8), Spec(length=5)])
     assert window.take(0.0, unknown) == works[:2]
+
+
+def test_rows_of_any_length_share_a_batch_that_is_packed() -> None:
+    limits = BatchLimits(8, max_elements=40, packed=True)
+    window, works, _ = make_window(limits, [Spec(length=30), Spec(length=2), Spec(length=8), Spec(length=1)])
+    assert take_all(window, line(0.001, 1.0)) == [works[:3], works[3:]]
+
+
+def test_a_packed_batch_is_predicted_by_its_own_elements() -> None:
+    # Padded these are 24 elements, which would end too late; they are 15.
+    window, works, _ = make_window(BatchLimits(8, packed=True), [Spec(length=3, deadline_s=20.0), Spec(length=12)])
+    assert window.take(0.0, line(0.0, 1.0)) == works
 
 
 @pytest.mark.parametrize(
