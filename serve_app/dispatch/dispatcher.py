@@ -20,7 +20,7 @@ from models.errors import DeadlineExceeded, ModelUnavailable, Overloaded, Replic
 from serve_app.dispatch.call import Call
 from serve_app.dispatch.edge import CallLost, Edge, MessageTooLarge, Way
 from serve_app.dispatch.forecast import Forecast
-from serve_app.dispatch.limits import DispatchLimits, DispatchStats
+from serve_app.dispatch.limits import HOP_S, DispatchLimits, DispatchStats
 from serve_app.dispatch.pending import Pending, fail_all
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
@@ -29,10 +29,6 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 2
 """Inference has no side effect, so a call lost with its replica is sent once more; a request that kills every process
 it runs in takes two of them down, not all."""
-
-HOP_S = 0.001
-"""CPU time of a call, whatever it carries. Where batches take less, further calls beside the first keep no device busy:
-they only take the processors from the work. Then one call at a time carries more requests instead."""
 
 MIN_SWEEP_S = 0.005
 """Overdue requests are looked for at most this often: each look goes over the whole queue."""
@@ -143,18 +139,18 @@ class Dispatcher:
 
     def _schedule_pump(self, loop: asyncio.AbstractEventLoop) -> None:
         # At the end of the loop's turn: requests that were parsed in the same turn travel together.
-        if not self._pump_scheduled and len(self._calls) < self._max_calls():
+        if not self._pump_scheduled and self._has_room():
             self._pump_scheduled = True
             loop.call_soon(self._pump)
 
-    def _max_calls(self) -> int:
-        calls_per_replica = self.limits.max_calls_per_replica if self._forecast.batch_s > HOP_S else 1
+    def _has_room(self) -> bool:
+        calls_per_replica = self.limits.calls_per_replica(self._forecast.batch_s, len(self._queue))
         # With no replica up, one call waits in the handle: that is what makes Serve start one from zero.
-        return max(1, self.edge.num_replicas() * calls_per_replica)
+        return len(self._calls) < max(1, self.edge.num_replicas() * calls_per_replica)
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        while self._queue and len(self._calls) < self._max_calls():
+        while self._queue and self._has_room():
             batch = self._take()
             if not batch:
                 return

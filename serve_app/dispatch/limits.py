@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HOP_S = 0.001
+"""CPU time of a call, whatever it carries. Where batches take less, further calls keep no device busy: they only take
+the processors from the work, unless they carry so many requests that the call's own cost is little beside theirs."""
+
+MANY_REQUESTS = 10
+"""So many. Then one call is filled while another is answered: 1.15 to 1.25 times the answers a second of one call at a
+time, at the same CPU time for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class DispatchLimits:
@@ -26,6 +34,17 @@ class DispatchLimits:
     max_call_bytes: int = 16_000_000
     max_value_bytes: int = 1_000_000
     max_wait_s: float = 60.0
+
+    def calls_per_replica(self, batch_s: float, num_queued: int) -> int:
+        """Calls that may be under way to each live replica.
+
+        Args:
+            batch_s: What a batch takes there, seconds.
+            num_queued: Requests that wait for a call.
+        """
+        if batch_s > HOP_S:
+            return self.max_calls_per_replica
+        return min(self.max_calls_per_replica, 2 if num_queued >= MANY_REQUESTS else 1)
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, ModelUnavailable, Overloaded, ReplicaLost
-from serve_app.dispatch.dispatcher import HOP_S, Dispatcher
+from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import CallLost, Deliver, MessageTooLarge, Way
-from serve_app.dispatch.limits import DispatchLimits
+from serve_app.dispatch.limits import HOP_S, MANY_REQUESTS, DispatchLimits
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 
 
@@ -183,6 +183,29 @@ def test_calls_go_one_at_a_time_where_a_batch_costs_less_than_a_call(compute_s: 
         edge.answer(1, compute_s)
         await turns()
         assert dispatcher.num_queued == 0
+
+    run(scenario)
+
+
+def test_a_second_call_goes_beside_the_first_once_many_requests_share_it() -> None:
+    async def scenario() -> None:
+        edge = HandEdge()
+        dispatcher = make(edge, max_calls_per_replica=3)
+        dispatcher.submit(request(0))
+        await turns()
+        edge.answer(0, HOP_S / 2)
+        await turns()
+        for value in range(MANY_REQUESTS):
+            dispatcher.submit(request(value))
+            await turns()
+        assert (len(edge.open_calls()), dispatcher.num_queued) == (1, MANY_REQUESTS - 1)
+        dispatcher.submit(request(MANY_REQUESTS))
+        await turns()
+        assert (len(edge.open_calls()), dispatcher.num_queued) == (2, 0)
+        for value in range(2 * MANY_REQUESTS):
+            dispatcher.submit(request(value))
+        await turns()
+        assert (len(edge.open_calls()), dispatcher.num_queued) == (2, 2 * MANY_REQUESTS)
 
     run(scenario)
 
