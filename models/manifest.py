@@ -100,7 +100,7 @@ class Batching(Strict):
     )
     packed: bool = Field(
         False,
-        description="The model computes real elements alone: rows of all lengths share a batch, max_elements counts these.",
+        description="The model computes real elements alone: rows of all lengths share a batch, and these are counted.",
     )
     length_buckets: tuple[int, ...] = Field(
         (), description="Upper bounds of the length classes that are batched together; empty: powers of two."

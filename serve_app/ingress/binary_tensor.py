@@ -14,6 +14,7 @@ import numpy as np
 
 from models.errors import InvalidTensor
 from models.tensor import Array, TensorSpec, bytes_array
+from serve_app.ingress.reply import Chunk
 
 _LENGTH = struct.Struct("<I")
 
@@ -44,13 +45,10 @@ def array_from_bytes(spec: TensorSpec, shape: tuple[int, ...], body: bytes, star
     return np.frombuffer(body, spec.dtype, size // spec.dtype.itemsize, start).reshape(shape)
 
 
-def bytes_from_array(array: Array) -> bytes:
-    """The array's data as the wire has it.
-
-    This is the one copy of an output: ASGI's `body` is bytes, and Serve's proxy pickles it, which a view cannot be.
-    """
+def bytes_from_array(array: Array) -> Chunk:
+    """The array's data as the wire has it: a view where the array lies in that order, else a copy."""
     if array.dtype != object:
-        return array.tobytes()
+        return array.data.cast("B") if array.size and array.flags.c_contiguous else array.tobytes()
     parts: list[bytes] = []
     for element in array.ravel():
         parts += (_LENGTH.pack(len(element)), element)

@@ -27,6 +27,7 @@ from serve_app.ingress.parameters import (
     priority,
     requested_outputs,
 )
+from serve_app.ingress.reply import Chunk
 from serve_app.messages import InferenceRequest, InferenceResponse
 
 # Smaller chunks are joined: one send is cheaper than the copy it saves.
@@ -51,7 +52,7 @@ class EncodedResponse(NamedTuple):
         json_bytes: Length of the JSON that binary tensors follow, bytes; None: the body is JSON only.
     """
 
-    chunks: list[bytes]
+    chunks: list[Chunk]
     json_bytes: int | None
 
 
@@ -103,7 +104,7 @@ def encode_infer(model: ServedModel, plan: ResponsePlan, response: InferenceResp
         InvalidRequest: A BYTES output that is no UTF-8 text is asked for in JSON.
     """
     outputs: list[dict[str, Any]] = []
-    tensors: list[bytes] = []
+    tensors: list[Chunk] = []
     for wanted in plan.outputs or [RequestedOutput(name, plan.binary) for name in model.outputs]:
         spec = model.outputs[wanted.name]
         array = output_array(model, spec, response)
@@ -283,7 +284,7 @@ def _json_data(name: str, array: Array) -> Any:
         raise InvalidRequest(f"output '{name}' holds bytes that are no text; ask for it with binary_data") from error
 
 
-def _joined(chunks: list[bytes]) -> list[bytes]:
+def _joined(chunks: list[Chunk]) -> list[Chunk]:
     if sum(map(len, chunks)) < JOIN_BELOW_BYTES:
         return [b"".join(chunks)]
     return chunks

@@ -224,4 +224,4 @@ class HttpIngress:
 async def _send(send: Send, call: _Call, reply: Reply) -> None:
     if not call.body_read and b"expect" in call.headers:
         reply.headers.append((b"connection", b"close"))
-    await send_reply(send, reply, call.scope["method"] == "HEAD")
+    await send_reply(send, reply, call.scope["method"] == "HEAD", takes_views=call.task is not None)

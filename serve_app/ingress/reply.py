@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,6 +13,8 @@ from serve_app.messages import InferenceResponse
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 HeaderList = list[tuple[bytes, bytes]]
+Chunk = bytes | memoryview
+"""A part of a body: of bytes, one dimension."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 BINARY_TYPE = (b"content-type", b"application/octet-stream")
@@ -22,12 +24,12 @@ class Reply(NamedTuple):
     """What is sent back.
 
     Attributes:
-        chunks: The body, in parts that are sent one after the other.
+        chunks: The body, in parts that are sent one after the other; a tensor's may be a view of it.
         headers: All but Content-Length.
     """
 
     status: int
-    chunks: list[bytes]
+    chunks: Sequence[Chunk]
     headers: HeaderList
 
 
@@ -60,11 +62,12 @@ def server_timing(response: InferenceResponse, total_s: float) -> tuple[bytes, b
     )
 
 
-async def send_reply(send: Send, reply: Reply, without_body: bool = False) -> None:
+async def send_reply(send: Send, reply: Reply, without_body: bool = False, takes_views: bool = False) -> None:
     """Send an answer.
 
     Args:
         without_body: For HEAD; Content-Length still says what GET would send.
+        takes_views: The server writes any buffer. ASGI asks for bytes, and Serve pickles them on its own way.
     """
     chunks = reply.chunks
     length = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
@@ -72,6 +75,8 @@ async def send_reply(send: Send, reply: Reply, without_body: bool = False) -> No
     await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
     if without_body:
         chunks = [b""]
+    elif not takes_views:
+        chunks = [bytes(chunk) for chunk in chunks]
     for chunk in chunks[:-1]:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": chunks[-1]})

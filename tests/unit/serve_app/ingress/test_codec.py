@@ -353,6 +353,7 @@ def test_large_binary_outputs_are_their_own_messages() -> None:
     array = np.zeros((1, JOIN_BELOW_BYTES), np.uint8)
     output, chunks, json_bytes = encode(array, "UINT8", binary=True)
     assert [len(chunk) for chunk in chunks] == [json_bytes, JOIN_BELOW_BYTES]
+    assert np.shares_memory(np.frombuffer(chunks[1], np.uint8), array)
     assert output["parameters"] == {"binary_data_size": JOIN_BELOW_BYTES}
     assert len(encode(array[:, :100], "UINT8", binary=True)[1]) == 1
 
