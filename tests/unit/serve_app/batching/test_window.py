@@ -169,7 +169,9 @@ def test_no_work_is_made_late_by_its_batch(
     window, _, _ = make_window(limits, specs)
     for batch in filter(None, take_all(window, line(call_s, element_s))):
         num_rows = sum(work.rows.num_rows for work in batch)
-        batch_s = call_s + element_s * num_rows * max(work.rows.length for work in batch)
+        num_own = sum(work.rows.num_rows * work.rows.length for work in batch)
+        num_elements = limits.num_elements(num_rows, max(work.rows.length for work in batch), num_own)
+        batch_s = call_s + element_s * num_elements
         assert len(batch) == 1 or batch_s <= min(work.due_s for work in batch)
 
 
