@@ -28,8 +28,8 @@ COMPUTE_BOUND = frozenset({"minilm", "jpeg"})
 
 MAX_BATCH_ROWS = {"echo": 256, "minilm": 32, "jpeg": 16, "tensor": 32}
 """Workload to the most requests that a peer may run in one batch; a request is one row. `jpeg` as in the model's own
-manifest, which is the peers' best too: with 8 LitServe, BentoML, MLServer and mosec answered 88, 89, 93 and 97 a second,
-with 16 105, 96, 96 and 112; with 32 some of them answered half."""
+manifest, which is the peers' best too: with 8 LitServe, BentoML, MLServer and mosec answered 88, 89, 93 and 97 a
+second, with 16 105, 96, 96 and 112; with 32 some of them answered half."""
 
 NUM_THREADS = "BENCH_THREADS"
 NUM_WORKERS = "BENCH_WORKERS"
