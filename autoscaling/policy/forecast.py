@@ -1,0 +1,131 @@
+"""The highest rate between now and the time that a replica needs to start, as a quantile that is kept honest.
+
+Every step each predictor says what the highest ten-second mean within the lead time will be. Once that time is over,
+what it was off by is kept: the quantile of these errors, added to a forecast, is a bound that holds as often as it says.
+The predictor with the lowest loss at that quantile is used. One of them always says nothing; its bound is a quantile of
+the recent peaks, and how much better the best one does than it is the confidence in a forecast.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP_S = 5.0
+"""A rate is given for so many seconds; forecasts are of means over two of them."""
+
+NUM_ERRORS = 360
+"""Errors that are remembered: half an hour of steps."""
+
+MIN_ERRORS = 12
+"""With fewer, the highest mean so far is the bound."""
+
+MIN_CONFIDENCE = 0.4
+"""Below, a forecast may add capacity to the recent peak and not take any away."""
+
+NAMES = ("level", "trend", "season", "peak")
+_PEAK = NAMES.index("peak")
+
+LEVEL_GAIN, TREND_GAIN, DAMPING = 0.4, 0.1, 0.97
+"""Of exponential smoothing with a damped trend, each step. Source: Gardner and McKenzie 1985."""
+
+
+class Bound(NamedTuple):
+    """What the rate will not exceed within the lead time, as often as the quantile says.
+
+    Attributes:
+        rate_per_s: Requests a second.
+        confidence: By how much the predictor beats holding the recent peak: 1 would be perfect, 0 no better.
+        predictor: One of `NAMES`.
+    """
+
+    rate_per_s: float
+    confidence: float
+    predictor: str
+
+
+class _Pending(NamedTuple):
+    """Forecasts whose time is not over.
+
+    Attributes:
+        made: Step at which they were made.
+        due: Step at which their time is over.
+        rates: One of each predictor, requests a second.
+    """
+
+    made: int
+    due: int
+    rates: NDArray[np.float64]
+
+
+class LeadForecast:
+    """Predictors, and what they were off by."""
+
+    def __init__(self) -> None:
+        self._step = 0
+        self._last_rate = self._smoothed = self._trend = 0.0
+        self._means: deque[float] = deque(maxlen=NUM_ERRORS)
+        self._forecasts: NDArray[np.float64] = np.zeros(len(NAMES))
+        self._pending: deque[_Pending] = deque()
+        self._errors: NDArray[np.float64] = np.empty((len(NAMES), NUM_ERRORS))
+        self._num_errors = 0
+
+    def add(self, rate_per_s: float, num_lead_steps: int, season_ratio: float = 1.0) -> None:
+        """Take the mean rate of one more step, and forecast anew.
+
+        Args:
+            rate_per_s: Requests a second.
+            num_lead_steps: Steps of the lead time, 1 to `NUM_ERRORS`.
+            season_ratio: What the same time on earlier days says of the highest mean within the lead time, over now.
+        """
+        self._step += 1
+        mean = (self._last_rate + rate_per_s) / 2.0 if self._step > 1 else rate_per_s
+        self._last_rate = rate_per_s
+        self._means.append(mean)
+        self._smooth(rate_per_s)
+        self._settle()
+        damped = DAMPING * (1.0 - DAMPING**num_lead_steps) / (1.0 - DAMPING)
+        trend = max(0.0, self._smoothed + self._trend * damped)
+        self._forecasts = np.array([mean, trend, mean * season_ratio, 0.0])
+        self._pending.append(_Pending(self._step, self._step + num_lead_steps, self._forecasts))
+
+    def bound(self, quantile: float) -> Bound:
+        """Give the bound that the best predictor holds with this probability."""
+        if self._num_errors < MIN_ERRORS:
+            return Bound(max(self._means, default=0.0), 0.0, "peak")
+        errors = self._errors[:, : min(self._num_errors, NUM_ERRORS)]
+        margins = np.quantile(errors, quantile, axis=1)
+        over = errors - margins[:, None]
+        losses = np.maximum(quantile * over, (quantile - 1.0) * over).mean(axis=1)
+        best = int(losses.argmin())
+        confidence = 1.0 - float(losses[best] / losses[_PEAK]) if losses[_PEAK] > 0.0 else 0.0
+        rates = self._forecasts + margins
+        rate = float(rates[best])
+        if confidence < MIN_CONFIDENCE:
+            rate = max(rate, float(rates[_PEAK]))
+        return Bound(max(rate, 0.0), confidence, NAMES[best])
+
+    def _smooth(self, rate_per_s: float) -> None:
+        if self._step == 1:
+            self._smoothed = rate_per_s
+            return
+        before = self._smoothed
+        expected = before + DAMPING * self._trend
+        self._smoothed = expected + LEVEL_GAIN * (rate_per_s - expected)
+        self._trend = TREND_GAIN * (self._smoothed - before) + (1.0 - TREND_GAIN) * DAMPING * self._trend
+
+    def _settle(self) -> None:
+        """Keep the errors of the forecasts whose time is over."""
+        if not self._pending or self._pending[0].due > self._step:
+            return
+        means = list(self._means)
+        while self._pending and self._pending[0].due <= self._step:
+            made, due, rates = self._pending.popleft()
+            # The newest mean is that of this step; a lead time that shrank leaves some that are over for longer.
+            end = len(means) - (self._step - due)
+            actual = max(means[max(0, end - (due - made)) : max(1, end)])
+            self._errors[:, self._num_errors % NUM_ERRORS] = actual - rates
+            self._num_errors += 1

@@ -1,0 +1,196 @@
+"""How many replicas there should be, and which of its reasons decided it.
+
+    rate now, forecast bound, panic  -> requests a second to carry -> replicas (capacity.py) -> held for a while
+    backlog that will be late        -> replicas that empty it by the time they are ready
+    late answers                     -> caution: higher quantile, wider margins, longer holds
+
+The largest of these is the decision: up at once, down only when for as long as a start takes, and half a minute more,
+fewer were enough, and never beside a backlog.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from autoscaling.policy.capacity import BatchCurve, capacity_of, replicas_for
+from autoscaling.policy.demand import LONG_S, SHORT_S, Demand
+from autoscaling.policy.forecast import STEP_S, LeadForecast
+
+Reason = Literal["rate", "forecast", "panic", "backlog", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a deployment promises, and how careful its scaling is.
+
+    Attributes:
+        slo_s: Time in which a request is to be answered, seconds.
+        late_ratio: Share of the requests that may take longer.
+        quantile: How often the forecast's bound is to hold while the budget of late requests lasts.
+        caution: Standard deviations of the arrivals that are carried beside their mean.
+        hold_s: Fewer replicas are taken once they were enough for so long, and a start's time more, seconds.
+    """
+
+    slo_s: float
+    late_ratio: float = 0.01
+    quantile: float = 0.90
+    caution: float = 1.0
+    hold_s: float = 30.0
+
+
+class Sight(NamedTuple):
+    """What is seen of a deployment in one second.
+
+    Attributes:
+        now_s: The clock, seconds.
+        num_arrived: Requests that came since the last look, refused ones included.
+        num_done: Requests that were answered since then.
+        num_late: Those of them that took longer than the SLO.
+        num_queued: Requests that wait for a replica.
+        num_ready: Replicas that serve.
+        num_wanted: Replicas that serve or were asked for.
+        startup_s: Time from the decision for a replica until it serves, seconds.
+    """
+
+    now_s: float
+    num_arrived: float
+    num_done: float
+    num_late: float
+    num_queued: float
+    num_ready: int
+    num_wanted: int
+    startup_s: float
+
+
+class Decision(NamedTuple):
+    """A decision and what it rests on.
+
+    Attributes:
+        num_replicas: Ready and starting ones.
+        reason: The term that was the largest.
+        rate_per_s: Arrivals now, over the last half minute, requests a second.
+        bound_per_s: The forecast's bound, requests a second.
+        lead_s: Time that it looks ahead, seconds.
+        confidence: In the forecast, see `forecast.Bound`.
+        predictor: Of the forecast.
+        strain: How far late answers raise the caution: 1 not at all, 4 the most.
+        replica_per_s: What one replica is planned to carry, requests a second.
+    """
+
+    num_replicas: int
+    reason: Reason
+    rate_per_s: float
+    bound_per_s: float
+    lead_s: float
+    confidence: float
+    predictor: str
+    strain: float
+    replica_per_s: float
+
+
+PANIC_SIGMAS = 3.0
+"""The short rate over the long one, in its standard deviations, that is believed at once."""
+
+MAX_STRAIN = 4.0
+BUDGET_S = 1200.0
+"""Late answers are remembered for so long."""
+
+MIN_DRAIN_S = 10.0
+
+
+class Planner:
+    """Decides once a second; holds what it learned of the arrivals.
+
+    Args:
+        goal: What is promised.
+        curve: What a batch takes.
+    """
+
+    def __init__(self, goal: Goal, curve: BatchCurve) -> None:
+        self.curve = curve
+        self._goal = goal
+        self._demand = Demand()
+        self._forecast = LeadForecast()
+        self._bound = self._forecast.bound(goal.quantile)
+        self._next_step_s = -math.inf
+        self._done = self._late = 0.0
+        self._needs: deque[tuple[float, int]] = deque()
+        self._asked: deque[tuple[float, int]] = deque()
+
+    def decide(self, sight: Sight) -> Decision:
+        """Say how many replicas there should be."""
+        goal, demand = self._goal, self._demand
+        demand.add(sight.num_arrived)
+        strain = self._strain(sight)
+        lead_s = sight.startup_s + STEP_S
+        if sight.now_s >= self._next_step_s:
+            self._next_step_s = sight.now_s + STEP_S
+            self._forecast.add(demand.rate_per_s(int(STEP_S)), max(1, math.ceil(lead_s / STEP_S)))
+            self._bound = self._forecast.bound(1.0 - (1.0 - goal.quantile) / strain)
+        bound = self._bound
+        capacity = capacity_of(self.curve, goal.slo_s)
+        short, long = demand.rate_per_s(SHORT_S), demand.rate_per_s(LONG_S)
+        burstiness = demand.burstiness()
+        rates: dict[Reason, float] = {"rate": long, "forecast": bound.rate_per_s}
+        if short > long + PANIC_SIGMAS * math.sqrt(burstiness * long / SHORT_S):
+            rates["panic"] = short
+        reason = max(rates, key=rates.__getitem__)
+        need = replicas_for(rates[reason], capacity, burstiness, goal.caution * math.sqrt(strain))
+        held = self._held(sight, need, strain)
+        num_replicas = max(need, held)
+        if num_replicas > need:
+            reason = "hold"
+        backlog = sight.num_queued - sight.num_ready * capacity.rate_per_s * (goal.slo_s - capacity.batch_s)
+        if backlog > 0.0:
+            drain = self._drain(sight, short, capacity.rate_per_s)
+            if max(drain, sight.num_wanted) > num_replicas:
+                num_replicas, reason = max(drain, sight.num_wanted), "backlog"
+        self._remember(sight, num_replicas)
+        return Decision(
+            num_replicas,
+            reason,
+            long,
+            bound.rate_per_s,
+            lead_s,
+            bound.confidence,
+            bound.predictor,
+            strain,
+            capacity.rate_per_s,
+        )
+
+    def _strain(self, sight: Sight) -> float:
+        """How far late answers of the last while are over what may be late, from 1 to the most."""
+        keep = math.exp(-1.0 / BUDGET_S)
+        self._done = self._done * keep + sight.num_done
+        self._late = self._late * keep + sight.num_late
+        if self._done <= 0.0:
+            return 1.0
+        return min(max(self._late / self._done / self._goal.late_ratio, 1.0), MAX_STRAIN)
+
+    def _held(self, sight: Sight, need: int, strain: float) -> int:
+        """The most that was needed within the time for which it is held."""
+        while self._needs and self._needs[-1][1] <= need:
+            self._needs.pop()
+        self._needs.append((sight.now_s, need))
+        since_s = sight.now_s - (self._goal.hold_s + sight.startup_s) * strain
+        while self._needs[0][0] < since_s:
+            self._needs.popleft()
+        return self._needs[0][1]
+
+    def _drain(self, sight: Sight, rate_per_s: float, replica_per_s: float) -> int:
+        """Replicas that empty the queue soon after they are ready, those under way counted from when they will be."""
+        queue = sight.num_queued + (rate_per_s - sight.num_ready * replica_per_s) * sight.startup_s
+        for asked_s, num in self._asked:
+            ready_in_s = max(0.0, asked_s + sight.startup_s - sight.now_s)
+            queue -= num * replica_per_s * max(0.0, sight.startup_s - ready_in_s)
+        return math.ceil((rate_per_s + max(0.0, queue) / max(MIN_DRAIN_S, sight.startup_s / 4.0)) / replica_per_s)
+
+    def _remember(self, sight: Sight, num_replicas: int) -> None:
+        """Note when replicas were asked for, to know when they will be ready."""
+        if num_replicas > sight.num_wanted:
+            self._asked.append((sight.now_s, num_replicas - sight.num_wanted))
+        while self._asked and self._asked[0][0] + sight.startup_s < sight.now_s:
+            self._asked.popleft()

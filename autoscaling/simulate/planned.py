@@ -1,0 +1,41 @@
+"""The platform's planner in a simulation, fed by what the simulated fleet shows."""
+
+from __future__ import annotations
+
+from autoscaling.policy.planner import Decision, Planner, Sight
+from autoscaling.simulate.fleet import Observation
+
+
+class PlannedScaler:
+    """A planner that sees a simulated fleet.
+
+    Args:
+        planner: Fresh.
+        startup_s: What it believes of a start, seconds.
+
+    Attributes:
+        decisions: One each second.
+    """
+
+    def __init__(self, planner: Planner, startup_s: float) -> None:
+        self._planner, self._startup_s = planner, startup_s
+        self._last: Observation | None = None
+        self.decisions: list[Decision] = []
+
+    def __call__(self, seen: Observation) -> int:
+        """See `Scaler`."""
+        last = self._last or seen._replace(num_arrived=0, num_done=0, num_late=0)
+        self._last = seen
+        sight = Sight(
+            seen.now_s,
+            seen.num_arrived - last.num_arrived,
+            seen.num_done - last.num_done,
+            seen.num_late - last.num_late,
+            seen.num_queued,
+            seen.num_ready,
+            seen.num_ready + seen.num_starting,
+            self._startup_s,
+        )
+        decision = self._planner.decide(sight)
+        self.decisions.append(decision)
+        return decision.num_replicas
