@@ -1,9 +1,9 @@
 """The highest rate between now and the time that a replica needs to start, as a quantile that is kept honest.
 
-Every step each predictor says what the highest ten-second mean within the lead time will be. Once that time is over,
-what it was off by is kept: the quantile of these errors, added to a forecast, is a bound that holds as often as it says.
-The predictor with the lowest loss at that quantile is used. One of them always says nothing; its bound is a quantile of
-the recent peaks, and how much better the best one does than it is the confidence in a forecast.
+Every step each predictor says what the highest ten-second mean within the lead time will be. Once that is over, what it
+was off by is kept: the quantile of these errors, added to a forecast, is a bound that holds as often as it says. The
+predictor with the lowest loss at that quantile is used. One of them always says nothing; its bound is a quantile of the
+recent peaks, and how much better the best one does than it is the confidence in a forecast.
 """
 
 from __future__ import annotations

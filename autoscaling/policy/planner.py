@@ -38,7 +38,7 @@ class Goal:
     late_ratio: float = 0.01
     quantile: float = 0.90
     caution: float = 1.0
-    hold_s: float = 30.0
+    hold_s: float = 10.0
 
 
 class Sight(NamedTuple):

@@ -195,4 +195,5 @@ class Fleet:
         done = np.full(self._num_requests, np.inf)
         sizes = np.diff(np.array([0, *self._ends]))
         done[: self._head] = np.repeat(self._dones, sizes)
-        return done - np.array(self._arrived[:-1])
+        done -= np.array(self._arrived[:-1])
+        return done

@@ -40,9 +40,7 @@ def test_bursts_take_more_the_tighter_the_slo() -> None:
     caution=st.floats(0.0, 4.0),
     slo_s=st.floats(0.01, 60.0),
 )
-def test_more_load_never_takes_fewer(
-    rate: float, more: float, burstiness: float, caution: float, slo_s: float
-) -> None:
+def test_more_load_never_takes_fewer(rate: float, more: float, burstiness: float, caution: float, slo_s: float) -> None:
     capacity = capacity_of(CURVE, slo_s)
     few, many = (replicas_for(r, capacity, burstiness, caution) for r in (rate, rate + more))
     assert 0 <= few <= many

@@ -54,7 +54,7 @@ def test_a_jump_is_believed_at_once_and_let_go_after_the_hold() -> None:
     assert up.num_replicas >= 200 / REPLICA_PER_S
     deployment.run(60, 200.0)
     high = deployment.num_wanted
-    down = deployment.run(30, 40.0)
+    down = deployment.run(15, 40.0)
     assert down.reason == "hold"
     assert high - 1 <= down.num_replicas <= high
     assert deployment.run(3600, 40.0).num_replicas == before
