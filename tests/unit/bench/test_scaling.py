@@ -1,0 +1,25 @@
+"""Policies on a development trace, simulated: the promises that the platform's planner must keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.scaling import measure
+
+DATA = Path(__file__).parents[3] / "bench" / "data"
+
+
+@pytest.mark.parametrize(("startup_s", "max_hours"), [(10.0, 13.8), (60.0, 16.6)])
+def test_the_planner_keeps_the_slo_on_the_bursty_trace_at_half_of_ray_s_price(
+    startup_s: float, max_hours: float
+) -> None:
+    planned = measure("bursty", DATA, "headrace", startup_s, seed=0)
+    ray = measure("bursty", DATA, "ray", startup_s, seed=0)
+    oracle = measure("bursty", DATA, "oracle", startup_s, seed=0)
+    assert planned.slo_attainment >= 0.99
+    assert planned.replica_hours <= max_hours
+    assert oracle.replica_hours < planned.replica_hours < 0.58 * ray.replica_hours
+    assert ray.slo_attainment >= 0.99
+    assert oracle.slo_attainment >= 0.99
