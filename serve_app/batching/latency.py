@@ -71,7 +71,7 @@ class LatencyModel:
         """Learn from one batch that ran.
 
         Args:
-            num_elements: Rows times the longest row's length.
+            num_elements: What the model computed; see `BatchLimits.num_elements`.
             seconds: What it took. A value that is no duration (negative, NaN, over 1e9) is ignored.
         """
         if not 0.0 <= seconds < _MAX_S:

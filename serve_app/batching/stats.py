@@ -18,7 +18,8 @@ class BatcherStats:
         num_batches: Batches that the model answered; each piece of a failed batch is one of its own.
         num_rows: Rows of those batches.
         num_elements: Elements of those rows: tokens where rows are padded, else rows.
-        num_padded_elements: What the device computed for them: rows times the longest, batch by batch.
+        num_padded_elements: What the device computed for them: rows times the longest, batch by batch; of a packed
+            model the same as `num_elements`.
         num_queued_rows: Rows waiting now.
         busy_s: Time in which a batch was on the device, failed ones included, summed over batches, seconds.
     """
