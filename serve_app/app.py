@@ -7,12 +7,14 @@ TelemetryHub: adds up the metrics of all of them
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import ray
 from ray import serve
+from ray.serve.config import AutoscalingConfig
 from ray.serve.handle import DeploymentHandle
 
 from models.manifest import ImageSpec, Manifest
@@ -25,7 +27,7 @@ from serve_app.replica.host import InFront
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
-from serve_app.settings import Limits, Pool, Settings, SettingsError, resolve_arguments
+from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
 
 # Freed activations stay with the process, in one arena: the heaps of further ones, which threads would get, end at
@@ -109,12 +111,12 @@ class _Graph:
                     f"model '{model.name}': its deployment '{name}' has the name of another model's; rename its pool"
                 )
             front = _in_front(source.manifest, pool.threads) if placement == "replica" else None
-            callers = self._settings.preprocessors if placement == "own" else self._settings.router
+            settings = self._settings
+            num_callers = settings.preprocessors.max_replicas if placement == "own" else settings.router.num_replicas
             deployment = serve.deployment(
                 name=name,
                 ray_actor_options=actor_options(pool),
-                max_ongoing_requests=2 * callers.num_replicas * model.options.limits.max_calls_per_replica
-                + SPARE_CALLS,
+                max_ongoing_requests=2 * num_callers * model.options.limits.max_calls_per_replica + SPARE_CALLS,
                 graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
                 graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
                 logging_config=LOGGING,
@@ -133,12 +135,12 @@ class _Graph:
         self._names.append(name)
         deployment = serve.deployment(
             name=name,
-            num_replicas=options.num_replicas,
             ray_actor_options={"num_cpus": options.num_cpus},
             max_ongoing_requests=1_000,
             graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
+            **replica_options(options),
         )(Preprocessor)
         return deployment.bind(self._targets[kind], max(1, int(options.num_cpus)))
 
@@ -168,7 +170,9 @@ class _Graph:
         handle: DeploymentHandle[Any] = self._models[name]
         preprocessing = source.manifest.preprocessing
         entry = preprocessors[preprocessing.kind] if placement == "own" and preprocessing is not None else handle
-        return RemotePool(pool, entry, handle, name, front)
+        scalings = [pool.autoscaling, self._settings.preprocessors.autoscaling if entry is not handle else None]
+        slos_s = [scaling.counted_slo_s() for scaling in scalings if scaling is not None]
+        return RemotePool(pool, entry, handle, name, front, next((slo_s for slo_s in slos_s if slo_s), None))
 
     def _started_pools(self, model: Selected) -> list[Pool]:
         return [
@@ -211,11 +215,14 @@ def actor_options(pool: Pool) -> dict[str, Any]:
     return options
 
 
-def replica_options(pool: Pool) -> dict[str, Any]:
-    """How many replicas a pool has."""
-    if pool.autoscaling is None:
-        return {"num_replicas": pool.num_replicas}
-    return {"autoscaling_config": pool.autoscaling.model_dump()}
+def replica_options(options: Pool | Preprocessors) -> dict[str, Any]:
+    """How many replicas a deployment has."""
+    if options.autoscaling is None:
+        return {"num_replicas": options.num_replicas}
+    with warnings.catch_warnings():
+        # Ray marks the reports' interval as deprecated in favour of variables that it does not read.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return {"autoscaling_config": AutoscalingConfig(**options.autoscaling.serve_config())}
 
 
 def _cluster_has_gpu() -> bool:

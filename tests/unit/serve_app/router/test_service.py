@@ -37,11 +37,15 @@ async def no_metrics() -> tuple[bytes, str]:
     return b"a 1\n", "text/plain"
 
 
+async def no_autoscaling() -> list[dict[str, Any]]:
+    return []
+
+
 def service(
     plans: list[ModelPlan], pools: Routes, telemetry: Telemetry | None = None, default_budget_s: float | None = None
 ) -> InferenceService:
     by_name = {plan.name: plan for plan in plans}
-    return InferenceService(by_name, pools, telemetry or Telemetry(), no_metrics, default_budget_s)
+    return InferenceService(by_name, pools, telemetry or Telemetry(), no_metrics, no_autoscaling, default_budget_s)
 
 
 def one_model(edge: EchoEdge, status: ModelStatus | None = None, **options: Any) -> InferenceService:
