@@ -79,15 +79,16 @@ def read_decisions(prefix: str) -> list[dict[str, Any]]:
         prefix: Of the entries' keys: the application and a slash.
 
     Returns:
-        For each deployment its name, the decision that holds now, and the changes of the number, the newest last.
+        For each deployment its name, the decision that holds now, the changes of the number, the newest last, and the
+        times that its replicas' starts took, seconds.
     """
     from ray.experimental.internal_kv import _internal_kv_list
 
     found = []
     for key in sorted(key.decode() for key in _internal_kv_list(prefix.encode(), namespace=NAMESPACE)):
         entry = read(key) or {}
-        decisions = {"now": entry.get("now"), "changes": entry.get("decisions", [])}
-        found.append({"deployment": key.removeprefix(prefix), **decisions})
+        learned = {"changes": entry.get("decisions", []), "starts_s": entry.get("starts", [])}
+        found.append({"deployment": key.removeprefix(prefix), "now": entry.get("now"), **learned})
     return found
 
 

@@ -80,8 +80,8 @@ def test_decisions_of_one_application_are_read_by_deployment(store: Store) -> No
         b"other/m": b"{}",
     }
     assert read_decisions("app/") == [
-        {"deployment": "m", "now": {"num_replicas": 3}, "changes": [{"words": "1 -> 3"}]},
-        {"deployment": "n", "now": None, "changes": []},
+        {"deployment": "m", "now": {"num_replicas": 3}, "changes": [{"words": "1 -> 3"}], "starts_s": []},
+        {"deployment": "n", "now": None, "changes": [], "starts_s": []},
     ]
     assert read("app/absent") is None
 
