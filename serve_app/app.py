@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,6 +23,7 @@ from models.source import ModelSource
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 from serve_app.preprocessing.stage import in_front
+from serve_app.profiles import Profiles, read_profiles
 from serve_app.replica.deployment import ModelReplica
 from serve_app.replica.host import InFront
 from serve_app.router.deployment import Router
@@ -73,6 +75,7 @@ class _Graph:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._profiles: Profiles = read_profiles(Path(settings.profiles)) if settings.profiles is not None else {}
         self._names: list[str] = []
         self._models: dict[str, Any] = {}
         self._targets: dict[str, dict[str, PreprocessingTarget]] = {}
@@ -120,7 +123,7 @@ class _Graph:
                 graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
                 graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
                 logging_config=LOGGING,
-                **replica_options(pool),
+                **replica_options(pool, self._measured(source.manifest, pool)),
             )(ModelReplica)
             self._models[name] = deployment.bind(source, pool, front)
             self._names.append(name)
@@ -128,6 +131,13 @@ class _Graph:
                 targets = self._targets.setdefault(source.manifest.preprocessing.kind, {})
                 limits = dispatch_limits(model.options.limits, source.manifest)
                 targets[name] = PreprocessingTarget(source, self._models[name], limits)
+
+    def _measured(self, manifest: Manifest, pool: Pool) -> dict[str, Any]:
+        """What the profile of a pool tells its scaling policy; nothing without one."""
+        profile = self._profiles.get(manifest.name, {}).get(manifest.version, {}).get(pool.name)
+        if profile is None:
+            return {}
+        return {"curve": [profile.call_s, profile.row_s, profile.max_rows], "startup_s": profile.startup_s}
 
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors
@@ -215,14 +225,19 @@ def actor_options(pool: Pool) -> dict[str, Any]:
     return options
 
 
-def replica_options(options: Pool | Preprocessors) -> dict[str, Any]:
-    """How many replicas a deployment has."""
+def replica_options(options: Pool | Preprocessors, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """How many replicas a deployment has.
+
+    Args:
+        options: Of the deployment.
+        measured: See `Autoscaling.serve_config`.
+    """
     if options.autoscaling is None:
         return {"num_replicas": options.num_replicas}
     with warnings.catch_warnings():
         # Ray marks the reports' interval as deprecated in favour of variables that it does not read.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return {"autoscaling_config": AutoscalingConfig(**options.autoscaling.serve_config())}
+        return {"autoscaling_config": AutoscalingConfig(**options.autoscaling.serve_config(measured))}
 
 
 def _cluster_has_gpu() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -58,11 +59,17 @@ class Autoscaling(Strict):
         """The SLO by which a router counts what the policy wants to know; None: it wants to know nothing."""
         return self.slo_s if self.policy == "headrace" else None
 
-    def serve_config(self) -> dict[str, Any]:
-        """Serve's `autoscaling_config`."""
+    def serve_config(self, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Serve's `autoscaling_config`.
+
+        Args:
+            measured: Arguments of the policy that were measured; those that the settings give win.
+        """
         bounds = {"min_replicas": self.min_replicas, "max_replicas": self.max_replicas}
         if self.policy == "ray":
             return bounds | {name: getattr(self, name) for name in OF_POLICY["ray"]}
+        given = {name: getattr(self, name) for name in sorted(OF_POLICY["headrace"])}
+        known = {name: value for name, value in (measured or {}).items() if name not in self.model_fields_set}
         return bounds | {
             # The policy holds and limits by itself: what it says is to be done at once.
             "upscale_delay_s": 0.0,
@@ -71,6 +78,6 @@ class Autoscaling(Strict):
             "look_back_period_s": LOOK_BACK_S,
             "policy": {
                 "policy_function": POLICY,
-                "policy_kwargs": {name: getattr(self, name) for name in sorted(OF_POLICY["headrace"])},
+                "policy_kwargs": given | known,
             },
         }

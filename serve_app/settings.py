@@ -163,6 +163,9 @@ class Settings(Strict):
     )
     cache_dir: str = Field("~/.cache/headrace", description="Where remote model files are kept, by content hash.")
     models: tuple[Model, ...] = Field((), description="Empty: every model of the repositories.")
+    profiles: str | None = Field(
+        None, description="File that `headrace profile` wrote: what scaling assumes of a model until it has seen it."
+    )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()
 

@@ -1,4 +1,4 @@
-"""The platform's own commands: serve, check, models, infer, explain. What a command needs is imported when it runs."""
+"""The platform's own commands. What a command needs is imported when it runs."""
 
 from __future__ import annotations
 
@@ -118,6 +118,24 @@ def explain(
     for entry in chosen:
         entry["changes"] = entry["changes"][-last:]
     typer.echo(json.dumps(chosen, indent=2) if as_json else "\n".join(map(scaling_text, chosen)))
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(help="The model's name in the settings.")],
+    settings: Annotated[
+        Path, typer.Option("--settings", help="Settings file, or a Serve config file with settings inside.")
+    ] = DEFAULT_CONFIG,
+) -> None:
+    """Measure a model's batches, start and memory on this machine's pools, and keep them beside the settings."""
+    from serve_app.command.profile import profile as measure
+    from serve_app.settings import SettingsError
+
+    try:
+        path = measure(settings, model, lambda line: typer.echo(line, err=True))
+    except SettingsError as error:
+        _fail(error)
+    typer.echo(path)
 
 
 def _fail(error: Exception) -> NoReturn:
