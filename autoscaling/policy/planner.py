@@ -4,8 +4,8 @@
     backlog that will be late        -> replicas that empty it by the time they are ready
     late answers                     -> caution: higher quantile, wider margins, longer holds
 
-The largest of these is the decision: up at once, down only when for as long as a start takes, and half a minute more,
-fewer were enough, and never beside a backlog.
+The largest of these is the decision: up at once, down only when for half a start's time, and ten seconds more, fewer
+were enough, and never beside a backlog.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Goal:
         late_ratio: Share of the requests that may take longer.
         quantile: How often the forecast's bound is to hold while the budget of late requests lasts.
         caution: Standard deviations of the arrivals that are carried beside their mean.
-        hold_s: Fewer replicas are taken once they were enough for so long, and a start's time more, seconds.
+        hold_s: Fewer replicas are taken once they were enough for so long, and half a start's time more, seconds.
     """
 
     slo_s: float
@@ -106,8 +106,16 @@ PANIC_SIGMAS = 3.0
 """The short rate over the long one, in its standard deviations, that is believed at once."""
 
 MAX_STRAIN = 4.0
+HOLD_STARTS = 0.5
+"""Of a start's time, beside `Goal.hold_s`, replicas are held. The forecast's bound covers the time of a start already:
+the hold only has to bridge how the bound itself trembles."""
+
 BUDGET_S = 1200.0
 """Late answers are remembered for so long."""
+
+LEARN_S = 300.0
+"""Those of the first minutes are not: before anything is known of the arrivals some are late, which says nothing of the
+margins to come."""
 
 MIN_DRAIN_S = 10.0
 
@@ -129,6 +137,7 @@ class Planner:
         self._burstiness = self._demand.burstiness()
         self._next_step_s = -math.inf
         self._done = self._late = 0.0
+        self._learns_until_s = math.inf
         self._needs: deque[tuple[float, int]] = deque()
 
     def decide(self, sight: Sight) -> Decision:
@@ -151,7 +160,7 @@ class Planner:
             rates["panic"] = short
         reason = max(rates, key=rates.__getitem__)
         need = replicas_for(rates[reason], capacity, burstiness, goal.caution * math.sqrt(strain))
-        hold_s = (goal.hold_s + sight.startup_s) * strain
+        hold_s = (goal.hold_s + HOLD_STARTS * sight.startup_s) * math.sqrt(strain)
         held = self._held(sight.now_s, need, hold_s)
         num_replicas = max(need, held)
         if num_replicas > need:
@@ -179,8 +188,12 @@ class Planner:
     def _strain(self, sight: Sight) -> float:
         """How far late answers of the last while are over what may be late, from 1 to the most."""
         keep = math.exp(-len(sight.arrived) / BUDGET_S)
-        self._done = self._done * keep + sight.num_done
-        self._late = self._late * keep + sight.num_late
+        self._done *= keep
+        self._late *= keep
+        self._learns_until_s = min(self._learns_until_s, sight.now_s + LEARN_S)
+        if sight.now_s >= self._learns_until_s:
+            self._done += sight.num_done
+            self._late += sight.num_late
         if self._done <= 0.0:
             return 1.0
         return min(max(self._late / self._done / self._goal.late_ratio, 1.0), MAX_STRAIN)
@@ -219,3 +232,4 @@ class Planner:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the state of a planner: {error}") from error
         self._demand, self._forecast, self._done, self._late = demand, forecast, done, late
+        self._learns_until_s = -math.inf

@@ -35,6 +35,7 @@ class Scaled:
         autoscaling: The pool's options.
         service: What a batch takes.
         load_s: Time of loading, beside that of a process's start, seconds.
+        folder: For the model and the config.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Scaled:
     autoscaling: Mapping[str, Any]
     service: Service
     load_s: float
+    folder: Path = RESULTS / "configs"
 
     def missing(self) -> str | None:
         """See `System`."""
@@ -53,7 +55,7 @@ class Scaled:
 
     def launch(self, workload: str, port: int) -> Launch:
         """See `System`; writes the model and the config."""
-        folder = RESULTS / "configs" / self.name
+        folder = self.folder / self.name
         shutil.rmtree(folder, ignore_errors=True)
         self._write_model(folder / "repository" / MODEL / "1")
         pool = {"num_cpus": 0.05, "autoscaling": dict(self.autoscaling)}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from models.manifest import Batching
 from models.samples import warm_up_inputs
 from models.source import ModelSource
 from serve_app.batching.collate import Rows, split, stack
@@ -68,7 +69,7 @@ def measure_batches(loaded: LoadedModel, source: ModelSource) -> dict[str, Any]:
         num_rows = len(next(iter(inputs.values())))
         num_preprocessed += num_rows
         parts += split(inputs, num_rows, loaded.layout, 1)
-    sizes = batch_sizes(_most_rows(parts, manifest.batching.max_rows, manifest.batching.max_elements))
+    sizes = batch_sizes(_most_rows(parts, manifest.batching))
     seconds = []
     for size in sizes:
         batch = stack([parts[row % len(parts)] for row in range(size)], loaded.layout)
@@ -91,11 +92,13 @@ def measure_batches(loaded: LoadedModel, source: ModelSource) -> dict[str, Any]:
     return found | ({"preprocess_row_s": preprocess_s / num_preprocessed} if loaded.transform is not None else {})
 
 
-def _most_rows(parts: Sequence[Rows], max_rows: int, max_elements: int | None) -> int:
-    """The most rows of one batch within the manifest's limits."""
-    if max_elements is None:
-        return max_rows
-    return max(1, min(max_rows, max_elements // max(part.length for part in parts)))
+def _most_rows(parts: Sequence[Rows], batching: Batching) -> int:
+    """The most rows of one batch within the manifest's limits: padding counts, unless the model is packed."""
+    if batching.max_elements is None:
+        return batching.max_rows
+    lengths = [part.length for part in parts]
+    length = sum(lengths) / len(lengths) if batching.packed else max(lengths)
+    return max(1, min(batching.max_rows, int(batching.max_elements / length)))
 
 
 def main() -> None:

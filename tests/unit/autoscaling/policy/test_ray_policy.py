@@ -104,8 +104,8 @@ def test_nothing_goes_while_it_knows_little_or_hears_nothing() -> None:
 
 def test_a_service_that_refuses_does_not_look_calm() -> None:
     calm, shedding = Deployment(), Deployment()
-    calm.run(300, 100.0)
-    shedding.run(300, 100.0, late_per_s=30.0)
+    calm.run(900, 100.0)
+    shedding.run(900, 100.0, late_per_s=30.0)
     assert shedding.target > calm.target
 
 
