@@ -21,7 +21,7 @@ from serve_app.dispatch.load import Load, LoadBoard
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge
 from serve_app.messages import InferenceRequest, Numbered, Result
-from serve_app.preprocessing.stage import TransformStage
+from serve_app.preprocessing.stage import TransformStage, transform_stats
 from serve_app.telemetry import Snapshot, Telemetry
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Preprocessor:
 
     async def __init__(self, targets: Mapping[str, PreprocessingTarget], num_threads: int) -> None:  # type: ignore[misc]
         self._telemetry = Telemetry()
+        self._num_threads = num_threads
         self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="transform")
         self._stages: dict[str, TransformStage] = {}
         self._failures: dict[str, HeadraceError] = {}
@@ -98,6 +99,13 @@ class Preprocessor:
         self._boards[target].hear(loads)
         async for results in stage.infer_each(requests):
             yield results
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the scaling policy sees of this replica; Serve asks at the interval of the autoscaling options."""
+        boards = [board.stats() for board in self._boards.values()]
+        return {name: value for stats in boards for name, value in stats.items()} | transform_stats(
+            self._stages.values(), self._num_threads
+        )
 
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""

@@ -32,7 +32,8 @@ def batcher_readings(host: ModelHost) -> Iterator[Reading]:
 def batch_stats(host: ModelHost) -> dict[str, float]:
     """What a batch of this host takes, as Serve's autoscaling statistics; see `autoscaling.policy.signals`.
 
-    A row counts with the elements that rows have had on average so far. Nothing before the first batch.
+    A row counts with the elements that rows have had on average so far, and with its preprocessing where that is done
+    in this process: both take the same cores. Nothing before the first batch.
     """
     if host.batcher is None:
         return {}
@@ -45,5 +46,8 @@ def batch_stats(host: ModelHost) -> dict[str, float]:
         max_rows = float(batching.max_rows)
         if batching.max_elements is not None and row_elements > 0.0:
             max_rows = min(max_rows, max(1.0, batching.max_elements / row_elements))
-        found |= {CALL_S: fit.call_s, ROW_S: fit.element_s * row_elements, MAX_ROWS: max_rows}
+        row_s = fit.element_s * row_elements
+        if host.front is not None and host.front.num_rows:
+            row_s += host.front.busy_s / host.front.num_rows
+        found |= {CALL_S: fit.call_s, ROW_S: row_s, MAX_ROWS: max_rows}
     return found
