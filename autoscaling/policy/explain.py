@@ -25,6 +25,8 @@ def in_words(before: int, decision: Decision) -> str:
         "panic": f"sudden rise to {decision.short_per_s:.4g} rows/s, "
         f"from {decision.rate_per_s:.4g} over the last half minute",
         "backlog": f"{decision.num_queued:.4g} rows wait, more than will be in time",
+        "utilisation": f"utilisation {decision.busy_ratio:.2f}",
+        "silence": "nothing is reported",
         "hold": f"so many were needed within the last {decision.hold_s:.3g} s",
     }
     words = reasons.get(decision.reason, decision.reason)

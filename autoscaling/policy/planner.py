@@ -20,7 +20,7 @@ from autoscaling.policy.capacity import BatchCurve, capacity_of, replicas_for
 from autoscaling.policy.demand import LONG_S, SHORT_S, Demand
 from autoscaling.policy.forecast import STEP_S, LeadForecast
 
-Reason = Literal["rate", "forecast", "panic", "backlog", "hold"]
+Reason = Literal["rate", "forecast", "panic", "backlog", "hold", "utilisation", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class Decision(NamedTuple):
         num_queued: Requests that wait.
         hold_s: For how long replicas are held that are needed no more, seconds.
         limited: What bounds, schedules or behaviour made of the number, in words; empty: nothing.
+        busy_ratio: Utilisation of the replicas, where that decided.
     """
 
     num_replicas: int
@@ -100,6 +101,11 @@ class Decision(NamedTuple):
     num_queued: float = 0.0
     hold_s: float = 0.0
     limited: str = ""
+    busy_ratio: float = 0.0
+
+
+NOTHING_DECIDED = Decision(0, "silence", 0.0, 0.0, 0.0, 0.0, "peak", 1.0, 0.0)
+"""Before the first decision."""
 
 
 PANIC_SIGMAS = 3.0
