@@ -31,8 +31,9 @@ def in_words(before: int, decision: Decision) -> str:
     }
     words = reasons.get(decision.reason, decision.reason)
     strain = f"; late answers raise the margins {decision.strain:.2g} times" if decision.strain > 1.0 else ""
+    spare = f"; {decision.num_spare} spare for losses" if decision.num_spare else ""
     limits = f"; {decision.limited}" if decision.limited else ""
-    return f"{before} -> {decision.num_replicas}: {words}{strain}{limits}"
+    return f"{before} -> {decision.num_replicas}: {words}{strain}{spare}{limits}"
 
 
 class DecisionLog:

@@ -15,6 +15,7 @@ from typing import Any
 from autoscaling.policy.behavior import Limiter, behavior_of
 from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.explain import DecisionLog
+from autoscaling.policy.losses import Losses
 from autoscaling.policy.memory import Memory, in_cluster
 from autoscaling.policy.planner import NOTHING_DECIDED, Decision, Goal, Planner, Sight
 from autoscaling.policy.schedule import Calendar, Schedule
@@ -81,6 +82,7 @@ class HeadracePolicy:
             raise ValueError(f"curve {curve} must be [call_s, row_s, max_rows] of batches that take some time")
         self._planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))
         self._starts = Starts(startup_s)
+        self._losses = Losses()
         self._keep_alive_s = keep_alive_s
         self._reader = Reader()
         self._log = DecisionLog()
@@ -132,6 +134,7 @@ class HeadracePolicy:
         self._next_tick_s = now_s + TICK_S
         num_ready = _whole(context.current_num_replicas, target)
         self._starts.update(now_s, num_ready, max(target, num_ready))
+        self._losses.update(now_s, num_ready, target)
         signals = self._reader.read(context.raw_metrics)
         if signals.arrived:
             self._heard_s = now_s
@@ -169,6 +172,7 @@ class HeadracePolicy:
             max(target, num_ready),
             self._starts.startup_s(now_s),
             self._starts.ready_in_s(now_s),
+            self._losses,
         )
         decision = self._last = self._planner.decide(sight)
         if self._stepper is not None:
@@ -211,6 +215,7 @@ class HeadracePolicy:
         try:
             self._planner.load(found["planner"])
             self._starts.load(found["starts"])
+            self._losses.load(found["losses"])
             self._log.load(found["decisions"])
         except (KeyError, TypeError, ValueError) as error:
             logger.warning("what was learned of %s is passed over: %s", context.deployment_name, error)
@@ -224,6 +229,7 @@ class HeadracePolicy:
                 {
                     "planner": self._planner.dump(),
                     "starts": self._starts.dump(),
+                    "losses": self._losses.dump(),
                     "decisions": self._log.dump(),
                     "now": decision._asdict(),
                 }
