@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autoscaling.policy.binning import Bin, Binning, rebinned
+
 DAY_S = 86_400.0
 NUM_WEEKS = 4
 NUM_DAYS = 7 * NUM_WEEKS
@@ -67,7 +69,7 @@ class Season:
         self._num_bins = round(DAY_S / bin_s)
         self._days: dict[int, _Rates] = {}
         self._losses = [0.0, 0.0]
-        self._bin, self._count, self._seen_s = -1, 0.0, 0.0
+        self._binning = Binning(bin_s)
         self._profile_day: int | None = None
         self._profile: tuple[list[float], list[float]] | None = None
 
@@ -79,19 +81,9 @@ class Season:
             count: Requests that came.
             span_s: Time in which they came, seconds, at most about a bin.
         """
-        if not (math.isfinite(now_s) and math.isfinite(count) and count >= 0.0 and 0.0 < span_s <= 2.0 * self._bin_s):
-            return
-        place = math.floor((now_s - span_s / 2.0) / self._bin_s)
-        if place < self._bin:
-            if self._bin - place < self._num_bins:
-                return
-            # A clock that is set back by days: what it called the future is forgotten.
-            self._days = {day: rates for day, rates in self._days.items() if day < place // self._num_bins}
-            self._bin, self._count, self._seen_s = place, 0.0, 0.0
-        if place > self._bin:
-            self._close(place)
-        self._count += count
-        self._seen_s += span_s
+        closed = self._binning.add(now_s, count, span_s)
+        if closed is not None:
+            self._keep(closed, math.floor((now_s - span_s / 2.0) / DAY_S))
 
     def load(self, start_s: float, counts: NDArray[Any], step_s: float = 1.0) -> None:
         """Take a history: arrivals of equal steps, of which the first begins at `start_s`; NaN is a step not seen.
@@ -99,20 +91,8 @@ class Season:
         Raises:
             ValueError: A step is longer than a bin.
         """
-        if not 0.0 < step_s <= self._bin_s:
-            raise ValueError(f"steps of {step_s} s do not fit into bins of {self._bin_s} s")
-        values = np.asarray(counts, dtype=np.float64)
-        known = np.isfinite(values) & (values >= 0.0)
-        places = np.floor((start_s + step_s * (np.flatnonzero(known) + 0.5)) / self._bin_s).astype(np.int64)
-        if not len(places):
-            return
-        first = int(places[0])
-        sums = np.bincount(places - first, values[known])
-        seen_s = np.bincount(places - first) * step_s
-        for offset in np.flatnonzero(seen_s):
-            end_s = (first + float(offset) + 1.0) * self._bin_s
-            span_s = float(seen_s[offset])
-            self.add(end_s - (self._bin_s - span_s) / 2.0, float(sums[offset]), span_s)
+        for now_s, count, span_s in rebinned(start_s, counts, step_s, self._bin_s):
+            self.add(now_s, count, span_s)
 
     def ratio(self, now_s: float, lead_s: float) -> float:
         """Say how the highest mean of ten seconds within the lead time compares with that of the last ten seconds.
@@ -152,7 +132,7 @@ class Season:
                 for day, rates in sorted(self._days.items())
             ],
             "losses": list(self._losses),
-            "open": [self._bin, self._count, self._seen_s],
+            "open": self._binning.to_json(),
         }
 
     @classmethod
@@ -170,25 +150,23 @@ class Season:
                     raise ValueError(f"day {day} has {len(row)} bins, not {season._num_bins}")
                 season._days[int(day)] = row
             season._losses = [float(loss) for loss in data["losses"]][:2]
-            place, season._count, season._seen_s = (float(value) for value in data["open"])
-            season._bin = int(place)
+            season._binning.restore(data["open"])
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"no saved season: {error!r}") from error
         return season
 
-    def _close(self, place: int) -> None:
-        """Keep the rate of the bin that is over, and begin the one at `place`."""
-        day, index = divmod(self._bin, self._num_bins)
-        if self._seen_s >= self._bin_s / 2.0:
+    def _keep(self, closed: Bin, new_day: int) -> None:
+        """Keep the rate of a bin that is over; `new_day` is that of the bin that is open now."""
+        day, index = divmod(closed.place, self._num_bins)
+        if not math.isnan(closed.rate_per_s):
             if day not in self._days:
                 self._days[day] = np.full(self._num_bins, math.nan)
-            self._days[day][index] = self._count / self._seen_s
-        new_day = place // self._num_bins
-        if new_day > day:
-            self._compare(day)
-            for old in [kept for kept in self._days if kept < new_day - NUM_DAYS]:
-                del self._days[old]
-        self._bin, self._count, self._seen_s = place, 0.0, 0.0
+            self._days[day][index] = closed.rate_per_s
+        if new_day == day:
+            return
+        self._compare(day)
+        # A clock that was set back leaves days of the future: they go too.
+        self._days = {kept: rates for kept, rates in self._days.items() if new_day - NUM_DAYS <= kept <= new_day}
 
     def _compare(self, day: int) -> None:
         """Note how far both profiles were from a day that is over."""
