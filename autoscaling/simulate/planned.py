@@ -24,13 +24,13 @@ class PlannedScaler:
 
     def __call__(self, seen: Observation) -> int:
         """See `Scaler`."""
-        last = self._last or seen._replace(num_arrived=0, num_done=0, num_late=0)
+        last = self._last or seen._replace(num_arrived=0, num_done=0, num_late=0, num_refused=0, num_lost=0)
         self._last = seen
         sight = Sight(
             seen.now_s,
             seen.num_arrived - last.num_arrived,
-            seen.num_done - last.num_done,
-            seen.num_late - last.num_late,
+            seen.num_ended - last.num_ended,
+            seen.num_missed - last.num_missed,
             seen.num_queued,
             seen.num_ready,
             seen.num_ready + seen.num_starting,
@@ -39,3 +39,8 @@ class PlannedScaler:
         decision = self._planner.decide(sight)
         self.decisions.append(decision)
         return decision.num_replicas
+
+    @property
+    def bound_per_s(self) -> float | None:
+        """What the last forecast says that arrivals will not exceed, requests a second."""
+        return self.decisions[-1].bound_per_s if self.decisions else None
