@@ -42,4 +42,3 @@ class Faults:
 
 def _interval_s(per_hour: float, rng: np.random.Generator) -> float:
     return float(rng.exponential(3600.0 / per_hour)) if per_hour > 0.0 else np.inf
-
