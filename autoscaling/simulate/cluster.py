@@ -67,7 +67,7 @@ class Cluster:
         self._batch_s = [service.batch_s(size) for size in range(service.max_batch + 1)]
         self._factors = service.factors(rng)
         # Instant, place in the order of making, what to call, with the instant and what follows.
-        self._events: list[tuple[float, int, Callable[..., None], *tuple[Any, ...]]] = []
+        self._events: list[Any] = []
         self._num_events = self._num_started = 0
         self._starting: list[Replica] = []
         self._ready: list[Replica] = []
@@ -173,7 +173,9 @@ class Cluster:
 
     def latencies(self) -> NDArray[np.float64]:
         """Time of each request from its arrival to its answer, seconds (n,); infinite: it has none."""
-        return np.array(self._done) - np.array(self._arrived[:-1])
+        done = np.array(self._done)
+        done -= np.array(self._arrived[:-1])
+        return done
 
     def _at(self, at_s: float, call: Callable[..., None], *arguments: object) -> None:
         self._num_events += 1

@@ -95,7 +95,7 @@ class Reports:
         }
 
     def _values(self, seen: Observation) -> list[tuple[str, float]]:
-        values = [
+        values: list[tuple[str, float]] = [
             (f"offered.{ROUTER}", seen.num_arrived),
             (f"ended.{ROUTER}", seen.num_ended),
             (f"late.{ROUTER}", seen.num_missed),

@@ -91,9 +91,7 @@ class RayScaler:
             if not -1e9 < desired < 1e9:
                 raise ValueError(f"it asked for {desired} replicas")
             return desired, dict(state)
-        except (
-            Exception
-        ) as error:  # the border to a user's code, which in Ray's controller would stop every application
+        except Exception as error:  # the border to a user's code; in Ray's controller this stops every application
             name = getattr(self.policy, "__name__", type(self.policy).__name__)
             at_s = context.current_time
             raise PolicyError(f"policy {name} failed at second {at_s:g}: {type(error).__name__}: {error}") from error
@@ -144,17 +142,19 @@ def load_policy(path: str, kwargs: Mapping[str, Any]) -> Policy:
         PolicyError: There is no such thing, or it cannot be pickled or constructed.
     """
     try:
-        found = AutoscalingPolicy(policy_function=path, policy_kwargs=dict(kwargs)).get_policy()
+        given: Any = AutoscalingPolicy
+        found: Any = given(policy_function=path, policy_kwargs=dict(kwargs)).get_policy()
         if not inspect.isclass(found) and kwargs:
             raise PolicyError(f"policy {path} is a function, so it takes no --kwargs")
-        policy: Policy = found(**kwargs) if inspect.isclass(found) else found
+        policy: Any = found(**kwargs) if inspect.isclass(found) else found
         if not callable(policy):
             raise PolicyError(f"policy {path} cannot be called")
     except PolicyError:
         raise
     except Exception as error:  # the border to a user's code: whatever its import or its constructor raises
         raise PolicyError(f"policy {path} cannot be loaded: {type(error).__name__}: {error}") from error
-    return policy
+    loaded: Policy = policy
+    return loaded
 
 
 def make_config(min_replicas: int, max_replicas: int, options: Mapping[str, Any]) -> AutoscalingConfig:

@@ -21,7 +21,7 @@ MAX_POINTS = 900
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#767676"
 
-STYLE: Mapping[str, Any] = MappingProxyType(
+STYLE: Mapping[Any, Any] = MappingProxyType(
     {
         "svg.fonttype": "none",  # text stays text: found, read aloud, small
         "text.parse_math": False,

@@ -53,5 +53,5 @@ def test_without_replicas_nothing_is_answered() -> None:
     instants = np.array([0.5, 1.5])
     fleet = Fleet(instants, Service(0.1, 0.0), startup(1.0, 0.0, rng), 1.0, rng, 0)
     found = score(simulate(instants, fleet, lambda seen: 0, 3, min_replicas=0), 1.0)
-    assert found == score(Run(np.array([np.inf, np.inf]), 0.0, 0, 0, []), 1.0)
+    assert found == score(Run(instants, np.array([np.inf, np.inf]), 0.0, 0, 0, []), 1.0)
     assert (found.slo_attainment, found.p50_s, found.p99_s) == (0.0, None, None)
