@@ -61,7 +61,7 @@ class Reports:
         if now_s >= self._next_push_s:
             self._next_push_s += self._push_s
             since_s = now_s + self._epoch_s - self._look_back_s
-            self._samples = [sample for sample in self._samples if sample[0] >= since_s]
+            self._samples = [sample for sample in self._samples if sample[0] > since_s]
             self._pushed = list(self._samples)
             self._handle = {
                 _TOTAL: [TimeStampedValue(at_s, float(one.num_queued + one.num_running)) for at_s, one in self._pushed],
