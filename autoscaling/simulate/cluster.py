@@ -6,7 +6,7 @@ A `Fleet` is the same without any of these, and several times as fast.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscaling.simulate.faults import Faults
+from autoscaling.simulate.faults import Faults, reclaimed
 from autoscaling.simulate.fleet import Observation
 from autoscaling.simulate.nodes import Nodes
 from autoscaling.simulate.replica import Replica, State
@@ -266,23 +266,13 @@ class Cluster:
             return
         faults = self._faults
         self._at(now_s + faults.reclaim_in_s(self._rng), self._reclaim)
-        for replica in self._reclaimed(faults.num_reclaimed(self.num_replicas)):
+        serving = [*self._ready, *self._starting]
+        for replica in reclaimed(serving, faults.num_reclaimed(len(serving)), self._rng):
             if replica.node is not None and self._nodes is not None:
                 self._nodes.lose(replica.node, now_s + faults.reclaim_notice_s)
             self._leave(replica, now_s)
             if replica.state is not State.GONE:
                 self._at(now_s + faults.reclaim_notice_s, self._crash, replica)
-
-    def _reclaimed(self, num_replicas: int) -> Sequence[Replica]:
-        """So many replicas at random, or those of as many nodes as hold them."""
-        serving = [*self._ready, *self._starting]
-        order = [serving[place] for place in self._rng.permutation(len(serving)).tolist()]
-        nodes = {id(replica.node): place for place, replica in reversed(list(enumerate(order)))}
-        if self._nodes is not None:
-            order.sort(key=lambda replica: nodes[id(replica.node)])
-            while 0 < num_replicas < len(order) and order[num_replicas].node is order[num_replicas - 1].node:
-                num_replicas += 1
-        return order[:num_replicas]
 
     def _bill(self, now_s: float) -> None:
         self._replica_s += (self.num_replicas + self._num_leaving) * (now_s - self._billed_until_s)

@@ -18,6 +18,10 @@ Progress = Callable[[float], None]
 """Told the share of a simulation that is done, 0 to 1."""
 
 
+MAX_REQUESTS = 200_000_000
+"""More do not fit into a machine's memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What comes.
@@ -31,6 +35,9 @@ class Load:
     history: Arrivals | None = None
 
     def __post_init__(self) -> None:
+        num_requests = int(self.arrivals.counts.sum(dtype=np.float64))
+        if num_requests > MAX_REQUESTS:
+            raise SetupError(f"the arrivals are {num_requests} requests; at most {MAX_REQUESTS} can be simulated")
         if self.history is not None and self.history.end != self.arrivals.start:
             raise SetupError(
                 f"the history's last second is {self.history.end - 1}; it must be {self.arrivals.start - 1}, "
@@ -138,6 +145,8 @@ def run_all(
 ) -> Iterator[Outcome]:
     """Simulate every policy in every setup, policies of one setup after each other.
 
+    A policy that cannot be had is told of before the first one runs.
+
     Args:
         names: Of the policies.
         setups: What is simulated.
@@ -145,6 +154,9 @@ def run_all(
         seeds: Of each.
         progress: Told the policy and the share of everything that is done.
     """
+    for setup in setups:
+        for name in names:
+            make_policy(name, Situation(setup, load.arrivals.counts, load.arrivals.start))
     num_all = len(names) * len(setups)
     for place, (setup, name) in enumerate((setup, name) for setup in setups for name in names):
         told = _told(name, place, num_all, progress)

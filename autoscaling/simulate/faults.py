@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from autoscaling.simulate.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,17 @@ class Faults:
     def num_reclaimed(self, num_replicas: int) -> int:
         """Replicas that one reclaim takes of so many."""
         return int(np.ceil(self.reclaim_share * num_replicas - 1e-9))
+
+
+def reclaimed(replicas: Sequence[Replica], num_replicas: int, rng: np.random.Generator) -> list[Replica]:
+    """Choose so many at random; where they run on nodes, all of as many nodes as hold so many."""
+    order = [replicas[place] for place in rng.permutation(len(replicas)).tolist()]
+    if order and order[0].node is not None:
+        first = {id(replica.node): place for place, replica in reversed(list(enumerate(order)))}
+        order.sort(key=lambda replica: first[id(replica.node)])
+        while 0 < num_replicas < len(order) and order[num_replicas].node is order[num_replicas - 1].node:
+            num_replicas += 1
+    return order[:num_replicas]
 
 
 def _interval_s(per_hour: float, rng: np.random.Generator) -> float:

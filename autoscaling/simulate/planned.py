@@ -12,13 +12,14 @@ class PlannedScaler:
     Args:
         planner: Fresh.
         startup_s: What it believes of a start, seconds.
+        epoch_s: What its clock shows when the simulation's shows 0, seconds.
 
     Attributes:
         decisions: One each second.
     """
 
-    def __init__(self, planner: Planner, startup_s: float) -> None:
-        self._planner, self._startup_s = planner, startup_s
+    def __init__(self, planner: Planner, startup_s: float, epoch_s: float = 0.0) -> None:
+        self._planner, self._startup_s, self._epoch_s = planner, startup_s, epoch_s
         self._last: Observation | None = None
         self.decisions: list[Decision] = []
 
@@ -27,7 +28,7 @@ class PlannedScaler:
         last = self._last or seen._replace(num_arrived=0, num_done=0, num_late=0, num_refused=0, num_lost=0)
         self._last = seen
         sight = Sight(
-            seen.now_s,
+            seen.now_s + self._epoch_s,
             seen.num_arrived - last.num_arrived,
             seen.num_ended - last.num_ended,
             seen.num_missed - last.num_missed,

@@ -119,7 +119,7 @@ def _headrace(situation: Situation) -> Scaler:
         raise PolicyError(f"the platform's policy has no such goal: {error}; there are {fields}") from error
     # Lanes share a replica: its batches seem as much shorter as there are of them.
     curve = BatchCurve(setup.call_s / setup.lanes, setup.row_s / setup.lanes, setup.max_batch)
-    return PlannedScaler(Planner(goal, curve), setup.lead_s)
+    return PlannedScaler(Planner(goal, curve), setup.lead_s, float(situation.start_s))
 
 
 def _own(path: str, situation: Situation, kwargs: Mapping[str, Any]) -> Scaler:
@@ -152,7 +152,10 @@ def _knative(situation: Situation) -> Scaler:
 
 
 def _hpa(situation: Situation) -> Scaler:
-    scaler: Scaler = import_module("autoscaling.simulate.hpa").HpaScaler()
+    try:
+        scaler: Scaler = import_module("autoscaling.simulate.hpa").HpaScaler()
+    except ModuleNotFoundError as error:
+        raise PolicyError(f"policy hpa is not there: {error}") from error
     return scaler
 
 

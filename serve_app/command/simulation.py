@@ -15,7 +15,7 @@ import typer
 from autoscaling.simulate.arrivals import read_arrivals
 from autoscaling.simulate.experiment import Load, Outcome, run_all
 from autoscaling.simulate.report.document import document
-from autoscaling.simulate.report.page import page
+from autoscaling.simulate.report.page import page, require_libraries
 from autoscaling.simulate.report.table import rows, text
 from autoscaling.simulate.setup import Setup, SetupError, make_setup
 from autoscaling.simulate.sweep import changed, combinations, parse_axis
@@ -65,6 +65,8 @@ def simulate_and_tell(request: Request) -> None:
     setups = [changed(setup, values) for values in swept]
     history = read_arrivals(request.history) if request.history is not None else None
     load = Load(read_arrivals(request.arrivals), history)
+    if request.html_file is not None:
+        require_libraries()
     for path in (request.json_file, request.html_file):
         if path is not None and not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no folder {path.parent}")

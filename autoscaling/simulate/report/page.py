@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,17 @@ class MissingLibrary(Exception):
     """The page needs a library that is not installed; says how to install it."""
 
 
+def require_libraries() -> None:
+    """See whether a page can be made, before what it shows is simulated.
+
+    Raises:
+        MissingLibrary: matplotlib or jinja2 is not installed.
+    """
+    for library in ("jinja2", "matplotlib"):
+        if find_spec(library) is None:
+            raise MissingLibrary(f"a page needs {library}: pip install 'headrace[pages]'")
+
+
 def page(
     outcomes: Sequence[Outcome], changes: Sequence[Mapping[str, str]], arrivals: Arrivals, inputs: Mapping[str, Any]
 ) -> str:
@@ -34,12 +46,10 @@ def page(
     Raises:
         MissingLibrary: matplotlib or jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
-        from matplotlib.figure import Figure as _Figure  # noqa: F401
-    except ImportError as error:
-        raise MissingLibrary(f"a page needs {error.name}: pip install 'headrace[pages]'") from error
+    require_libraries()
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
     table = rows(outcomes, changes)
     sections = [
         (_title(outcome, change), Markup(_own_ids(timeline(outcome, arrivals), place)))
