@@ -17,6 +17,7 @@ from autoscaling.simulate.experiment import Load, run_policy
 from autoscaling.simulate.fleet import Observation
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.ray_scaler import RayScaler, make_config
+from autoscaling.simulate.service import Service
 from autoscaling.simulate.setup import make_setup
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -47,7 +48,7 @@ def tick_s(num_ticks: int = 20_000) -> float:
         return (context.target_num_replicas if context.raw_metrics is not None else 0), {}
 
     options = {"upscale_delay_s": 0, "downscale_delay_s": 0, "metrics_interval_s": 1, "look_back_period_s": 5}
-    scaler = RayScaler(policy, make_config(1, 60, options), curve=(0.2, 0.05))
+    scaler = RayScaler(policy, make_config(1, 60, options), service=Service(0.2, 0.05, 8))
     seen = Observation(0.0, 20, 2, 30, 80, 1000, 800, 3, 200, 60.0)
     started_s = time.process_time()
     for second in range(num_ticks):

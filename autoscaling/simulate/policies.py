@@ -13,6 +13,7 @@ from autoscaling.policy.capacity import BatchCurve, capacity_of
 from autoscaling.policy.planner import Goal, Planner
 from autoscaling.simulate.arrivals import Arrivals
 from autoscaling.simulate.planned import PlannedScaler
+from autoscaling.simulate.plant import service_of
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.rivals import Constant, KnativeScaler, Oracle
 from autoscaling.simulate.run import Scaler
@@ -134,8 +135,7 @@ def _ray(situation: Situation, policy: Any, options: Mapping[str, Any]) -> Scale
 
     setup = situation.setup
     config = make_config(setup.min_replicas, setup.max_replicas, {**options, **setup.ray})
-    curve = (setup.call_s, setup.row_s)
-    return RayScaler(policy or default_policy(), config, float(situation.start_s), curve)
+    return RayScaler(policy or default_policy(), config, float(situation.start_s), service_of(setup))
 
 
 def _ray_default(situation: Situation) -> Scaler:

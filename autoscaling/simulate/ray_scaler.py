@@ -20,6 +20,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingP
 from autoscaling.simulate.fleet import Observation
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.ray_reports import DEPLOYMENT, REPORTER, Reports
+from autoscaling.simulate.service import Service
 
 Policy = Callable[[AutoscalingContext], tuple[int | float, dict[str, Any]]]
 
@@ -31,7 +32,7 @@ class RayScaler:
         policy: Ray's default one, or a custom one.
         config: Its intervals, delays and bounds.
         epoch_s: What Ray's clock shows when the simulation's shows 0, seconds.
-        curve: What replicas report of their batches: seconds a call, seconds a row. None: nothing.
+        service: What replicas report of their batches. None: nothing.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class RayScaler:
         policy: Policy,
         config: AutoscalingConfig,
         epoch_s: float = 0.0,
-        curve: tuple[float, float] | None = None,
+        service: Service | None = None,
     ) -> None:
         self.policy = policy
         self._config, self._epoch_s = config, epoch_s
-        self._reports = Reports(config, epoch_s, curve)
+        self._reports = Reports(config, epoch_s, service)
         self._state: dict[str, Any] = {}
         self._target: int | None = None
         self._last_up_s: float | None = None

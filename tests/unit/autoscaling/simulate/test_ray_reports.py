@@ -14,6 +14,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingContext
 from autoscaling.simulate.fleet import Observation
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.ray_scaler import RayScaler, load_policy, make_config
+from autoscaling.simulate.service import Service
 
 
 def seen(now_s: float, num_ready: int = 2, num_arrived: int = 0, **fields: Any) -> Observation:
@@ -22,6 +23,9 @@ def seen(now_s: float, num_ready: int = 2, num_arrived: int = 0, **fields: Any) 
 
 def config(**fields: Any) -> AutoscalingConfig:
     return make_config(1, 60, {"metrics_interval_s": 2, "look_back_period_s": 10, **fields})
+
+
+OF_REPLICAS = ("batch_call_s", "batch_row_s", "batch_max_rows", "busy_s")
 
 
 class Watching:
@@ -43,7 +47,7 @@ def values(series: list[TimeStampedValue]) -> list[tuple[float, float]]:
 
 def test_a_router_s_counters_come_as_samples_of_the_look_back_period_pushed_at_the_interval() -> None:
     policy = Watching()
-    scaler = RayScaler(policy, config(), epoch_s=1000.0, curve=(0.2, 0.05))
+    scaler = RayScaler(policy, config(), epoch_s=1000.0, service=Service(0.2, 0.05, 8, num_lanes=2))
     for second in range(11):
         scaler(
             seen(
@@ -54,10 +58,11 @@ def test_a_router_s_counters_come_as_samples_of_the_look_back_period_pushed_at_t
                 num_refused=2 * second,
                 num_queued=3,
                 num_batches=second,
+                busy_s=float(second),
             )
         )
     newest = policy.raw[-1]
-    assert set(newest) == {"offered.sim", "ended.sim", "late.sim", "queued.sim", "batch_call_s", "batch_row_s"}
+    assert set(newest) == {"offered.sim", "ended.sim", "late.sim", "queued.sim", *OF_REPLICAS}
     (replica,) = newest["offered.sim"]
     assert replica in policy.contexts[-1].running_replicas
     at = [1002.0, 1004.0, 1006.0, 1008.0, 1010.0]
@@ -65,7 +70,8 @@ def test_a_router_s_counters_come_as_samples_of_the_look_back_period_pushed_at_t
     assert newest["ended.sim"][replica][-1].value == 60.0
     assert newest["late.sim"][replica][-1].value == 30.0
     assert newest["queued.sim"][replica][-1].value == 3.0
-    assert newest["batch_row_s"][replica][-1].value == 0.05
+    of_replica = [newest[name][replica][-1].value for name in OF_REPLICAS]
+    assert of_replica == pytest.approx([0.1, 0.025, 8.0, 10.0 / 2 / 2]), "two replicas of two lanes"
     assert policy.raw[9] == policy.raw[8], "between pushes nothing is new"
     assert policy.contexts[-1].current_time == 1010.0
     averaged = policy.contexts[-1].aggregated_metrics
