@@ -7,12 +7,15 @@ TelemetryHub: adds up the metrics of all of them
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import serve
+from ray.serve.config import AutoscalingConfig
 from ray.serve.handle import DeploymentHandle
 
 from models.manifest import ImageSpec, Manifest
@@ -20,12 +23,13 @@ from models.source import ModelSource
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 from serve_app.preprocessing.stage import in_front
+from serve_app.profiles import Profiles, read_profiles
 from serve_app.replica.deployment import ModelReplica
 from serve_app.replica.host import InFront
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
-from serve_app.settings import Limits, Pool, Settings, SettingsError, resolve_arguments
+from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
 
 # Freed activations stay with the process, in one arena: the heaps of further ones, which threads would get, end at
@@ -71,6 +75,7 @@ class _Graph:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._profiles: Profiles = read_profiles(Path(settings.profiles)) if settings.profiles is not None else {}
         self._names: list[str] = []
         self._models: dict[str, Any] = {}
         self._targets: dict[str, dict[str, PreprocessingTarget]] = {}
@@ -109,16 +114,16 @@ class _Graph:
                     f"model '{model.name}': its deployment '{name}' has the name of another model's; rename its pool"
                 )
             front = _in_front(source.manifest, pool.threads) if placement == "replica" else None
-            callers = self._settings.preprocessors if placement == "own" else self._settings.router
+            settings = self._settings
+            num_callers = settings.preprocessors.max_replicas if placement == "own" else settings.router.num_replicas
             deployment = serve.deployment(
                 name=name,
                 ray_actor_options=actor_options(pool),
-                max_ongoing_requests=2 * callers.num_replicas * model.options.limits.max_calls_per_replica
-                + SPARE_CALLS,
+                max_ongoing_requests=2 * num_callers * model.options.limits.max_calls_per_replica + SPARE_CALLS,
                 graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
                 graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
                 logging_config=LOGGING,
-                **replica_options(pool),
+                **replica_options(pool, self._measured(source.manifest, pool)),
             )(ModelReplica)
             self._models[name] = deployment.bind(source, pool, front)
             self._names.append(name)
@@ -127,18 +132,25 @@ class _Graph:
                 limits = dispatch_limits(model.options.limits, source.manifest)
                 targets[name] = PreprocessingTarget(source, self._models[name], limits)
 
+    def _measured(self, manifest: Manifest, pool: Pool) -> dict[str, Any]:
+        """What the profile of a pool tells its scaling policy; nothing without one."""
+        profile = self._profiles.get(manifest.name, {}).get(manifest.version, {}).get(pool.name)
+        if profile is None:
+            return {}
+        return {"curve": [profile.call_s, profile.row_s, profile.max_rows], "startup_s": profile.startup_s}
+
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors
         name = f"Preprocessor-{kind}"
         self._names.append(name)
         deployment = serve.deployment(
             name=name,
-            num_replicas=options.num_replicas,
             ray_actor_options={"num_cpus": options.num_cpus},
             max_ongoing_requests=1_000,
             graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
+            **replica_options(options),
         )(Preprocessor)
         return deployment.bind(self._targets[kind], max(1, int(options.num_cpus)))
 
@@ -168,7 +180,9 @@ class _Graph:
         handle: DeploymentHandle[Any] = self._models[name]
         preprocessing = source.manifest.preprocessing
         entry = preprocessors[preprocessing.kind] if placement == "own" and preprocessing is not None else handle
-        return RemotePool(pool, entry, handle, name, front)
+        scalings = [pool.autoscaling, self._settings.preprocessors.autoscaling if entry is not handle else None]
+        slos_s = [scaling.counted_slo_s() for scaling in scalings if scaling is not None]
+        return RemotePool(pool, entry, handle, name, front, next((slo_s for slo_s in slos_s if slo_s), None))
 
     def _started_pools(self, model: Selected) -> list[Pool]:
         return [
@@ -211,11 +225,19 @@ def actor_options(pool: Pool) -> dict[str, Any]:
     return options
 
 
-def replica_options(pool: Pool) -> dict[str, Any]:
-    """How many replicas a pool has."""
-    if pool.autoscaling is None:
-        return {"num_replicas": pool.num_replicas}
-    return {"autoscaling_config": pool.autoscaling.model_dump()}
+def replica_options(options: Pool | Preprocessors, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """How many replicas a deployment has.
+
+    Args:
+        options: Of the deployment.
+        measured: See `Autoscaling.serve_config`.
+    """
+    if options.autoscaling is None:
+        return {"num_replicas": options.num_replicas}
+    with warnings.catch_warnings():
+        # Ray marks the reports' interval as deprecated in favour of variables that it does not read.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return {"autoscaling_config": AutoscalingConfig(**options.autoscaling.serve_config(measured))}
 
 
 def _cluster_has_gpu() -> bool:

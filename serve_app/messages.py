@@ -78,3 +78,15 @@ class Stage(Protocol):
     def infer_each(self, requests: Sequence[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
         """Answer as `infer_many` does, but give each result as soon as it is there, with its place in `requests`."""
         ...
+
+
+class FrontStage(Stage, Protocol):
+    """A stage that works on requests before another one in the same process, and counts its work.
+
+    Attributes:
+        num_rows: Rows that were worked on since the start.
+        busy_s: Time that it took, summed over threads, seconds.
+    """
+
+    num_rows: int
+    busy_s: float

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from models.manifest import Name, Strict, describe
 from models.model import Precision
+from serve_app.scaling import Autoscaling
 
 BUNDLED_ROOT = "package://models/catalog"
 ENVIRONMENT_PREFIX = "HEADRACE_"
@@ -27,22 +28,6 @@ PreprocessingPlacement = Literal["own", "replica", "router"]
 
 class SettingsError(Exception):
     """The settings cannot be used; the sentence says where and why."""
-
-
-class Autoscaling(Strict):
-    """Bounds and pace of a pool that follows its load."""
-
-    min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(4, ge=1)
-    target_ongoing_requests: float = Field(2.0, gt=0, description="Serve calls a replica should hold on average.")
-    upscale_delay_s: float = Field(10.0, ge=0)
-    downscale_delay_s: float = Field(300.0, ge=0)
-
-    @model_validator(mode="after")
-    def _bounds_rise(self) -> Self:
-        if self.min_replicas > self.max_replicas:
-            raise ValueError(f"min_replicas {self.min_replicas} is over max_replicas {self.max_replicas}")
-        return self
 
 
 class Pool(Strict):
@@ -160,8 +145,14 @@ class Router(Strict):
 class Preprocessors(Strict):
     """The deployments of preprocessing that lives on its own, one for each kind."""
 
-    num_replicas: int = Field(1, ge=1)
+    num_replicas: int = Field(1, ge=1, description="Fixed number; ignored where `autoscaling` is set.")
     num_cpus: float = Field(0.25, ge=0)
+    autoscaling: Autoscaling | None = None
+
+    @property
+    def max_replicas(self) -> int:
+        """Most replicas that can run at once."""
+        return self.autoscaling.max_replicas if self.autoscaling else self.num_replicas
 
 
 class Settings(Strict):
@@ -172,6 +163,9 @@ class Settings(Strict):
     )
     cache_dir: str = Field("~/.cache/headrace", description="Where remote model files are kept, by content hash.")
     models: tuple[Model, ...] = Field((), description="Empty: every model of the repositories.")
+    profiles: str | None = Field(
+        None, description="File that `headrace profile` wrote: what scaling assumes of a model until it has seen it."
+    )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()
 

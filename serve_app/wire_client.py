@@ -44,6 +44,14 @@ class WireClient:
             raise WireError(f"what answers at {self.url} is not Headrace; name its address with --url")
         return document
 
+    def autoscaling(self) -> list[dict[str, Any]]:
+        """Every deployment that follows its load, its decision and the changes before.
+
+        Raises:
+            WireError: No answer.
+        """
+        return list(self._json("GET", "/autoscaling")["deployments"])
+
     def metadata(self, model: str, version: str | None) -> dict[str, Any]:
         """The tensors of one model version.
 

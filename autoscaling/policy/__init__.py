@@ -1,9 +1,18 @@
-"""The scaling policy: arrivals and capacity in, a number of replicas and its reason out; no Ray in the deciding parts.
+"""The scaling policy: arrivals and capacity in, a number of replicas and its reason out.
 
-    demand.py     arrivals of single seconds -> rates and their scatter
-    forecast.py   the highest rate within the time that a start takes
-    capacity.py   a rate -> replicas
-    planner.py    all of them -> a decision
+    signals.py     what replicas report -> arrivals of single seconds, queues, what a batch takes
+    demand.py      arrivals of single seconds -> rates and their scatter
+    forecast.py    the highest rate within the time that a start takes
+    capacity.py    a rate -> replicas
+    starts.py      how long a start takes, and what is on its way
+    planner.py     all of them -> a decision
+    explain.py     a decision in words
+    memory.py      what was learned, across deployments
+    ray_policy.py  the whole as Ray Serve calls it
 
-Serve pickles a policy by value, and this package with it: it needs the standard library and numpy only.
+Serve pickles a policy by value, and with it this whole package, if the policy is named as an attribute of the package:
+`autoscaling.policy:HeadracePolicy`. So the class is offered here, and all files need the standard library, numpy and
+Ray only.
 """
+
+from autoscaling.policy.ray_policy import HeadracePolicy as HeadracePolicy

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +26,21 @@ class Demand:
     def add(self, count: float) -> None:
         """Take the arrivals of one more second."""
         self._counts.append(count)
+
+    def dump(self) -> list[float]:
+        """The arrivals that are remembered, for `load`."""
+        return list(self._counts)
+
+    def load(self, counts: Sequence[float]) -> None:
+        """Remember arrivals of before.
+
+        Raises:
+            ValueError: One is no number of arrivals.
+        """
+        found = [float(count) for count in counts]
+        if not all(0.0 <= count < math.inf for count in found):
+            raise ValueError("arrivals of a second must be numbers from 0")
+        self._counts.extend(found)
 
     def rate_per_s(self, window_s: int) -> float:
         """Mean of the last seconds, requests a second; of those there are, 0 without any."""

@@ -9,7 +9,8 @@ recent peaks, and how much better the best one does than it is the confidence in
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,38 @@ class LeadForecast:
         if confidence < MIN_CONFIDENCE:
             rate = max(rate, float(rates[_PEAK]))
         return Bound(max(rate, 0.0), confidence, NAMES[best])
+
+    def dump(self) -> dict[str, Any]:
+        """What was learned, as plain data for `load`: the errors, in the order in which they were made."""
+        num_errors = min(self._num_errors, NUM_ERRORS)
+        oldest = self._num_errors - num_errors
+        order = [place % NUM_ERRORS for place in range(oldest, self._num_errors)]
+        return {
+            "errors": np.round(self._errors[:, order], 3).tolist(),
+            "means": np.round(list(self._means), 3).tolist(),
+            "level": [self._last_rate, self._smoothed, self._trend],
+        }
+
+    def load(self, learned: Mapping[str, Any]) -> None:
+        """Go on from what was learned before; forecasts whose time was not over are lost.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not what `dump` gives.
+        """
+        errors = np.array(learned["errors"], dtype=np.float64)
+        means = np.array(learned["means"], dtype=np.float64)
+        last_rate, smoothed, trend = (float(value) for value in learned["level"])
+        if errors.ndim != 2 or len(errors) != len(NAMES) or errors.shape[1] > NUM_ERRORS or means.ndim != 1:
+            raise ValueError(f"errors of {len(NAMES)} predictors and means expected")
+        if not (
+            np.isfinite(errors).all() and np.isfinite(means).all() and np.isfinite([last_rate, smoothed, trend]).all()
+        ):
+            raise ValueError("every number must be finite")
+        self._num_errors = errors.shape[1]
+        self._errors[:, : self._num_errors] = errors
+        self._means.extend(means.tolist())
+        self._last_rate, self._smoothed, self._trend = last_rate, smoothed, trend
+        self._step = len(means)
 
     def _smooth(self, rate_per_s: float) -> None:
         if self._step == 1:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoscaling.policy.capacity import BatchCurve, capacity_of
-from autoscaling.policy.planner import Goal, Planner
+from autoscaling.policy.planner import Goal
 from autoscaling.simulate.arrivals import Arrivals
-from autoscaling.simulate.planned import PlannedScaler
 from autoscaling.simulate.plant import service_of
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.rivals import Constant, KnativeScaler, Oracle
@@ -40,6 +39,10 @@ AT_ONCE: Mapping[str, Any] = {
     "look_back_period_s": 5,
 }
 """What a policy needs of Ray that decides for itself: no delays, and samples that are new."""
+
+
+OF_HEADRACE = ("keep_alive_s",)
+"""Options of the platform's policy that are no attributes of a goal."""
 
 
 class Situation(NamedTuple):
@@ -113,14 +116,16 @@ def _static(name: str, setup: Setup) -> int:
 def _headrace(situation: Situation) -> Scaler:
     """The platform's own policy: this is the one place that says which it is."""
     setup = situation.setup
-    try:
-        goal = Goal(**{"slo_s": setup.slo_s, "late_ratio": setup.late_ratio, **setup.goal})
-    except TypeError as error:
-        fields = ", ".join(Goal.__dataclass_fields__)
-        raise PolicyError(f"the platform's policy has no such goal: {error}; there are {fields}") from error
+    goal = dict(setup.goal)
+    own = {name: goal.pop(name) for name in OF_HEADRACE if name in goal}
+    unknown = sorted(set(goal) - set(Goal.__dataclass_fields__))
+    if unknown:
+        known = ", ".join((*Goal.__dataclass_fields__, *OF_HEADRACE))
+        raise PolicyError(f"the platform's policy has no such goal: {', '.join(unknown)}; there are {known}")
     # Lanes share a replica: its batches seem as much shorter as there are of them.
-    curve = BatchCurve(setup.call_s / setup.lanes, setup.row_s / setup.lanes, setup.max_batch)
-    return PlannedScaler(Planner(goal, curve), setup.lead_s, float(situation.start_s))
+    curve = [setup.call_s / setup.lanes, setup.row_s / setup.lanes, setup.max_batch]
+    promised = {"slo_s": setup.slo_s, "late_ratio": setup.late_ratio, "curve": curve, "startup_s": setup.lead_s}
+    return _own("autoscaling.policy:HeadracePolicy", situation, {**promised, **own, "goal": goal})
 
 
 def _own(path: str, situation: Situation, kwargs: Mapping[str, Any]) -> Scaler:

@@ -155,9 +155,10 @@ def _check_autoscaling(settings: Settings, found: _Found, path: str, pool: Pool)
     placements = {
         preprocessing_placement(found.model.options, source.manifest) for source in found.model.sources.values()
     }
-    callers = settings.preprocessors.num_replicas if "own" in placements else settings.router.num_replicas
+    callers = settings.preprocessors.max_replicas if "own" in placements else settings.router.num_replicas
     most = callers * found.model.options.limits.max_calls_per_replica
-    if scaling.max_replicas > scaling.min_replicas and scaling.target_ongoing_requests >= most:
+    is_ray = scaling.policy == "ray"
+    if is_ray and scaling.max_replicas > scaling.min_replicas and scaling.target_ongoing_requests >= most:
         message = f"{most} calls per replica is the most that can be under way, so the pool never grows; set it lower"
         yield Finding("target-unreachable", "warning", f"{path}.autoscaling.target_ongoing_requests", message)
 

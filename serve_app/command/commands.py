@@ -1,4 +1,4 @@
-"""The platform's own commands: serve, check, models, infer. What a command needs is imported when it runs."""
+"""The platform's own commands. What a command needs is imported when it runs."""
 
 from __future__ import annotations
 
@@ -95,6 +95,50 @@ def infer(
             typer.echo(answer_text(*ask_for_people(client, question)))
     except (WireError, InputError) as error:
         _fail(error)
+
+
+@app.command()
+def explain(
+    deployment: Annotated[str | None, typer.Argument(help="Only this one, as in `NAME-vVERSION-POOL`.")] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=1, help="So many of the newest changes.")] = 20,
+    url: Url = "http://127.0.0.1:8000",
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that each decision rests on, as JSON.")] = False,
+) -> None:
+    """Say why each deployment of a running platform has as many replicas as it has."""
+    from serve_app.command.readable import scaling_text
+    from serve_app.wire_client import WireClient, WireError
+
+    try:
+        found = WireClient(url).autoscaling()
+    except WireError as error:
+        _fail(error)
+    chosen = [entry for entry in found if deployment in (None, entry["deployment"])]
+    if not chosen:
+        names = ", ".join(entry["deployment"] for entry in found) or "none"
+        _fail(
+            ValueError(f"no deployment '{deployment or ''}' follows its load by Headrace's policy; these do: {names}")
+        )
+    for entry in chosen:
+        entry["changes"] = entry["changes"][-last:]
+    typer.echo(json.dumps(chosen, indent=2) if as_json else "\n".join(map(scaling_text, chosen)))
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(help="The model's name in the settings.")],
+    settings: Annotated[
+        Path, typer.Option("--settings", help="Settings file, or a Serve config file with settings inside.")
+    ] = DEFAULT_CONFIG,
+) -> None:
+    """Measure a model's batches, start and memory on this machine's pools, and keep them beside the settings."""
+    from serve_app.command.profile import profile as measure
+    from serve_app.settings import SettingsError
+
+    try:
+        path = measure(settings, model, lambda line: typer.echo(line, err=True))
+    except SettingsError as error:
+        _fail(error)
+    typer.echo(path)
 
 
 def _fail(error: Exception) -> NoReturn:

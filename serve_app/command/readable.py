@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -99,3 +100,20 @@ def _flatten(value: Any) -> list[Any]:
 
 def _number(element: Any) -> str:
     return f"{element:.4f}" if isinstance(element, float) else str(element)
+
+
+def scaling_text(deployment: Mapping[str, Any]) -> str:
+    """One deployment's decision that holds, and the changes before it, each with its local time."""
+    lines = [deployment["deployment"]]
+    now = deployment["now"]
+    if now is None:
+        return f"{lines[0]}\n  nothing decided yet"
+    lines.append(
+        f"  {now['rate_per_s']:.4g} rows/s, at most {now['bound_per_s']:.4g} expected within {now['lead_s']:.3g} s "
+        f"(confidence {now['confidence']:.2f}, {now['predictor']}); a replica carries {now['replica_per_s']:.4g} rows/s"
+    )
+    lines += [
+        f"  {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(change['at_s']))}  {change['words']}"
+        for change in deployment["changes"]
+    ]
+    return "\n".join(lines)

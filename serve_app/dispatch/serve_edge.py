@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
@@ -10,6 +11,7 @@ from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
 from serve_app.dispatch.edge import CallLost, Deliver, MessageTooLarge, Way
+from serve_app.dispatch.load import Load
 from serve_app.messages import InferenceRequest
 
 if TYPE_CHECKING:
@@ -22,10 +24,13 @@ class ServeEdge:
     Args:
         handle: The deployment's handle.
         target: Which of the deployment's stages is meant; given along with every call.
+        loads: What the pool behind it is asked; likewise.
     """
 
-    def __init__(self, handle: DeploymentHandle[Any], target: str) -> None:
-        self._target = target
+    def __init__(
+        self, handle: DeploymentHandle[Any], target: str, loads: Callable[[], tuple[Load, ...]] = tuple
+    ) -> None:
+        self._target, self._loads = target, loads
         # pickle, not Serve's default cloudpickle: a call's values are plain data, and it costs half.
         pickled = handle.options(request_serialization="pickle", response_serialization="pickle")
         self._by_value = pickled.options(method_name="infer_many")
@@ -36,7 +41,7 @@ class ServeEdge:
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`; if it is cancelled, so is the call at the other end."""
         handle = {Way.VALUE: self._by_value, Way.STREAM: self._streamed, Way.REFERENCE: self._by_reference}[way]
-        response: Any = handle.remote(self._target, requests)
+        response: Any = handle.remote(self._target, requests, self._loads())
         try:
             if way is Way.STREAM:
                 async for results in response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from models.tensor import TensorSpec
 from serve_app.messages import InferenceRequest, InferenceResponse
@@ -99,4 +99,8 @@ class Dataplane(Protocol):
 
     async def metrics(self) -> tuple[bytes, str]:
         """All replicas' metrics in Prometheus' text form, and its content type."""
+        ...
+
+    async def autoscaling(self) -> list[dict[str, Any]]:
+        """Every deployment that follows its load: its name, its last decision and the changes before, as plain data."""
         ...

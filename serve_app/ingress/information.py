@@ -38,6 +38,7 @@ class Information:
             "page": self._page,
             "openapi": self._openapi,
             "metrics": self._metrics,
+            "autoscaling": self._autoscaling,
             "health": self._health,
             "ready": self._ready,
             "startup": self._startup,
@@ -70,6 +71,9 @@ class Information:
     async def _metrics(self, route: Route, scope: Scope) -> Reply:
         body, content_type = await self._dataplane.metrics()
         return Reply(200, [body], [(b"content-type", content_type.encode("latin-1"))])
+
+    async def _autoscaling(self, route: Route, scope: Scope) -> Reply:
+        return json_reply({"deployments": await self._dataplane.autoscaling()})
 
     async def _health(self, route: Route, scope: Scope) -> Reply:
         return json_reply({"status": "ok"})

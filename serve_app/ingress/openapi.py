@@ -17,6 +17,7 @@ def openapi_document(overview: Mapping[str, Any], base_url: str) -> dict[str, An
         "/ready": {"get": _operation("Whether every model can answer")},
         "/startup": {"get": _operation("Whether every model was ready once")},
         "/metrics": {"get": _operation("Metrics in Prometheus' text form")},
+        "/autoscaling": {"get": _operation("How many replicas the scaling policies want, and why")},
         "/v2": {"get": _operation("Server metadata")},
         "/v2/health/live": {"get": _operation("Whether the server lives")},
         "/v2/health/ready": {"get": _operation("Whether every model can answer")},

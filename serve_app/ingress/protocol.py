@@ -17,7 +17,7 @@ SERVER_NAME = "headrace"
 EXTENSIONS = ("binary_tensor_data", "classification", "schedule_policy")
 
 Endpoint = Literal[
-    "page", "openapi", "metrics", "health", "ready", "startup", "predict",
+    "page", "openapi", "metrics", "autoscaling", "health", "ready", "startup", "predict",
     "server", "server_live", "server_ready", "models", "model", "model_ready", "infer", "nothing",
 ]  # fmt: skip
 
@@ -41,6 +41,7 @@ _FIXED: dict[str, Route] = {
     "": Route("page"),
     "/openapi.json": Route("openapi"),
     "/metrics": Route("metrics"),
+    "/autoscaling": Route("autoscaling"),
     "/health": Route("health"),
     "/ready": Route("ready"),
     "/startup": Route("startup"),

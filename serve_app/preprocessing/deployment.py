@@ -17,10 +17,11 @@ from models.errors import HeadraceError, LoadError, ModelUnavailable
 from models.source import ModelSource
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.limits import DispatchLimits
+from serve_app.dispatch.load import Load, LoadBoard
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge
 from serve_app.messages import InferenceRequest, Numbered, Result
-from serve_app.preprocessing.stage import TransformStage
+from serve_app.preprocessing.stage import TransformStage, transform_stats
 from serve_app.telemetry import Snapshot, Telemetry
 
 if TYPE_CHECKING:
@@ -54,9 +55,11 @@ class Preprocessor:
 
     async def __init__(self, targets: Mapping[str, PreprocessingTarget], num_threads: int) -> None:  # type: ignore[misc]
         self._telemetry = Telemetry()
+        self._num_threads = num_threads
         self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="transform")
         self._stages: dict[str, TransformStage] = {}
         self._failures: dict[str, HeadraceError] = {}
+        self._boards: dict[str, LoadBoard] = {}
         loop = asyncio.get_running_loop()
         for name, target in targets.items():
             manifest = target.source.manifest
@@ -66,7 +69,8 @@ class Preprocessor:
                 reason = str(error) if isinstance(error, LoadError) else f"{type(error).__name__}: {error}"
                 self._failures[name] = ModelUnavailable(manifest.name, manifest.version, reason)
                 continue
-            edge = ServeEdge(target.model, name)
+            self._boards[name] = LoadBoard()
+            edge = ServeEdge(target.model, name, self._boards[name].loads)
             dispatcher = Dispatcher(edge, manifest.name, manifest.version, target.limits, where="preprocessing")
             self._stages[name] = TransformStage(
                 transform, dispatcher.submit, self._executor, manifest.name, manifest.version
@@ -74,21 +78,34 @@ class Preprocessor:
             labels = {"model": manifest.name, "version": manifest.version, "pool": name, "edge": "preprocessing"}
             self._telemetry.add_source(partial(dispatcher_readings, dispatcher, labels))
 
-    async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
+    async def infer_many(
+        self, target: str, requests: list[InferenceRequest], loads: tuple[Load, ...] = ()
+    ) -> list[Result]:
         """See `messages.Stage`."""
         stage = self._stages.get(target)
         if stage is None:
             return [copy.copy(self._failures[target]) for _ in requests]
+        self._boards[target].hear(loads)
         return await stage.infer_many(requests)
 
-    async def infer_each(self, target: str, requests: list[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+    async def infer_each(
+        self, target: str, requests: list[InferenceRequest], loads: tuple[Load, ...] = ()
+    ) -> AsyncIterator[list[Numbered]]:
         """See `messages.Stage`."""
         stage = self._stages.get(target)
         if stage is None:
             yield [(index, copy.copy(self._failures[target])) for index in range(len(requests))]
             return
+        self._boards[target].hear(loads)
         async for results in stage.infer_each(requests):
             yield results
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the scaling policy sees of this replica; Serve asks at the interval of the autoscaling options."""
+        boards = [board.stats() for board in self._boards.values()]
+        return {name: value for stats in boards for name, value in stats.items()} | transform_stats(
+            self._stages.values(), self._num_threads
+        )
 
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+from autoscaling.policy.signals import BUSY_S, CALL_S, MAX_ROWS, ROW_S
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed
 from models.source import Transform
 from models.tensor import Array
@@ -28,6 +29,10 @@ class TransformStage:
         model: Name for errors.
         version: Version for errors.
         clock: Seconds, monotonic.
+
+    Attributes:
+        num_rows: Rows that were transformed since the start.
+        busy_s: Time that it took, summed over the worker's threads, seconds.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class TransformStage:
     ) -> None:
         self._transform, self._submit, self._executor = transform, submit, executor
         self._model, self._version, self._clock = model, version, clock
+        self.num_rows, self.busy_s = 0, 0.0
 
     async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
         """See `messages.Stage`."""
@@ -63,7 +69,9 @@ class TransformStage:
         started_s = self._clock()
         loop = asyncio.get_running_loop()
         try:
-            inputs = await loop.run_in_executor(self._executor, self._in_time, request, started_s)
+            inputs, busy_s = await loop.run_in_executor(self._executor, self._in_time, request, started_s)
+            self.num_rows += request.num_rows
+            self.busy_s += busy_s
             spent_s = self._clock() - started_s
             budget_s = None if request.budget_s is None else request.budget_s - spent_s
             response = await self._submit(request._replace(inputs=inputs, budget_s=budget_s))
@@ -74,18 +82,36 @@ class TransformStage:
             raise InferenceFailed(self._model, self._version, reason) from error
         return response._replace(preprocess_s=response.preprocess_s + spent_s)
 
-    def _in_time(self, request: InferenceRequest, started_s: float) -> dict[str, Array]:
-        """Transform, in the worker's thread; not what has waited for it past its deadline."""
-        budget_s = request.budget_s
-        if budget_s is not None and self._clock() - started_s >= budget_s:
+    def _in_time(self, request: InferenceRequest, started_s: float) -> tuple[dict[str, Array], float]:
+        """Transform, in the worker's thread, and say how long it took; not what waited for it past its deadline."""
+        budget_s, begun_s = request.budget_s, self._clock()
+        if budget_s is not None and begun_s - started_s >= budget_s:
             raise DeadlineExceeded(self._model, "preprocessing", budget_s, None)
         inputs = self._transform(request.inputs)
-        if budget_s is not None and self._clock() - started_s >= budget_s:
+        done_s = self._clock()
+        if budget_s is not None and done_s - started_s >= budget_s:
             raise DeadlineExceeded(self._model, "preprocessing", budget_s, None)
-        return inputs
+        return inputs, done_s - begun_s
 
 
 def in_front(transform: Transform, submit: Submit, model: str, version: str, num_threads: int = 1) -> TransformStage:
     """Put a transform before the next stage in the same process, with worker threads of its own."""
     executor = ThreadPoolExecutor(num_threads, thread_name_prefix="transform")
     return TransformStage(transform, submit, executor, model, version)
+
+
+def transform_stats(stages: Iterable[TransformStage], num_threads: int) -> dict[str, float]:
+    """What a row takes in this process, as Serve's autoscaling statistics; see `autoscaling.policy.signals`.
+
+    Requests are transformed one by one, so a row is the batch; nothing before the first.
+
+    Args:
+        stages: All of the process.
+        num_threads: That transform at once.
+    """
+    totals = [(stage.num_rows, stage.busy_s) for stage in stages]
+    num_rows, busy_s = (sum(values) for values in zip(*totals, strict=True)) if totals else (0, 0.0)
+    found = {BUSY_S: busy_s / num_threads}
+    if num_rows:
+        found |= {CALL_S: 0.0, ROW_S: busy_s / num_rows / num_threads, MAX_ROWS: 1.0}
+    return found

@@ -11,10 +11,11 @@ from ray import serve
 
 from models.errors import LoadError
 from models.source import ModelSource
+from serve_app.dispatch.load import Load, LoadBoard
 from serve_app.messages import InferenceRequest, Numbered, Result
 from serve_app.replica.host import InFront, ModelHost, ModelStatus
 from serve_app.replica.lifecycle import resolve_compute
-from serve_app.replica.readings import batcher_readings
+from serve_app.replica.readings import batch_stats, batcher_readings
 from serve_app.settings import Pool
 from serve_app.telemetry import Snapshot, Telemetry
 
@@ -52,6 +53,7 @@ class ModelReplica:
 
     async def __init__(self, source: ModelSource, pool: Pool, in_front: InFront | None) -> None:  # type: ignore[misc]
         self._telemetry = Telemetry()
+        self._board = LoadBoard()
         self._name, self._version = source.manifest.name, source.manifest.version
         self._failure: ModelStatus | None = None
         self._retry: asyncio.Task[None] | None = None
@@ -66,18 +68,29 @@ class ModelReplica:
         self._telemetry.add_source(lambda: batcher_readings(self._host))
         self._report_loaded()
 
-    async def infer_many(self, target: str, requests: list[InferenceRequest]) -> list[Result]:
+    async def infer_many(
+        self, target: str, requests: list[InferenceRequest], loads: tuple[Load, ...] = ()
+    ) -> list[Result]:
         """See `messages.Stage`; a model replica has one target."""
+        self._board.hear(loads)
         return await self._host.infer_many(requests)
 
-    async def infer_each(self, target: str, requests: list[InferenceRequest]) -> AsyncIterator[list[Numbered]]:
+    async def infer_each(
+        self, target: str, requests: list[InferenceRequest], loads: tuple[Load, ...] = ()
+    ) -> AsyncIterator[list[Numbered]]:
         """See `messages.Stage`."""
+        self._board.hear(loads)
         async for results in self._host.infer_each(requests):
             yield results
 
-    def status(self) -> ModelStatus:
-        """Whether it can answer, and if not, why."""
+    def status(self, loads: tuple[Load, ...] = ()) -> ModelStatus:
+        """Whether it can answer, and if not, why; tells it what the pool is asked, even if nothing gets through."""
+        self._board.hear(loads)
         return self._failure or self._host.status
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the scaling policy sees of this replica; Serve asks at the interval of the autoscaling options."""
+        return self._board.stats() | batch_stats(self._host)
 
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""

@@ -17,12 +17,12 @@ from serve_app.batching.batcher import Batcher, Observer
 from serve_app.batching.latency import LatencyModel
 from serve_app.batching.window import BatchLimits
 from serve_app.dispatch.edge import answer_all, answer_each
-from serve_app.messages import InferenceRequest, InferenceResponse, Numbered, Result, Stage
+from serve_app.messages import FrontStage, InferenceRequest, InferenceResponse, Numbered, Result
 from serve_app.replica.lifecycle import LoadedModel, load
 
 State = Literal["LOADING", "READY", "UNAVAILABLE", "DRAINING"]
 
-InFront = Callable[[Transform, Callable[[InferenceRequest], "asyncio.Future[InferenceResponse]"]], Stage]
+InFront = Callable[[Transform, Callable[[InferenceRequest], "asyncio.Future[InferenceResponse]"]], FrontStage]
 
 INLINE_S = 0.0002
 """A batch that is shorter than this runs on the event loop: handing it to a thread and back costs as much."""
@@ -63,7 +63,7 @@ class ModelHost:
         self._status = ModelStatus("LOADING", "it is being loaded")
         self._loaded: LoadedModel | None = None
         self._batcher: Batcher | None = None
-        self._stage: Stage | None = None
+        self._stage: FrontStage | None = None
         # One thread: a model is called by one thread at a time, and a second would only share its cores.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"model-{self.manifest.name}")
 
@@ -107,6 +107,11 @@ class ModelHost:
     def batcher(self) -> Batcher | None:
         """None until the model is loaded."""
         return self._batcher
+
+    @property
+    def front(self) -> FrontStage | None:
+        """The preprocessing before the model in this process; None: there is none, or it is not loaded."""
+        return self._stage
 
     def submit(self, request: InferenceRequest) -> asyncio.Future[InferenceResponse]:
         """Queue a request in the model's own inputs; cancelling the future drops it.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from autoscaling.policy.memory import read_decisions
 from models.errors import LoadError, ModelUnavailable
 from models.source import ModelSource
 from models.tensor import Array
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge
+from serve_app.dispatch.load import Load, LoadCount
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
 from serve_app.ingress import shortcut
@@ -65,7 +67,12 @@ class Router:
                 self._pools[plan.name, version.served.version] = routes
         by_name = {plan.name: plan for plan in plans}
         self._service = InferenceService(
-            by_name, self._pools, self._telemetry, self._collect_metrics, settings.default_budget_s
+            by_name,
+            self._pools,
+            self._telemetry,
+            self._collect_metrics,
+            self._collect_autoscaling,
+            settings.default_budget_s,
         )
         self._telemetry.add_source(self._readings)
 
@@ -116,6 +123,10 @@ class Router:
         text, content_type = await self._hub.collect.remote()
         return text, content_type
 
+    async def _collect_autoscaling(self) -> list[dict[str, Any]]:
+        prefix = f"{serve.get_replica_context().app_name}/"
+        return await asyncio.get_running_loop().run_in_executor(None, read_decisions, prefix)
+
     def _route(self, version: VersionPlan, plan: RemotePool | LocalPool) -> PoolRoute:
         source = version.source
         names = source.manifest.name, source.manifest.version
@@ -132,7 +143,16 @@ class Router:
             self._local.append((route, host))
             self._watch(self._start_local(route, host))
             return route
-        dispatcher = Dispatcher(ServeEdge(plan.entry, plan.target), *names, version.limits)
+        count = None
+        if plan.counted_slo_s is not None:
+            count = LoadCount(f"{serve.get_replica_context().replica_id.unique_id}/{plan.target}", plan.counted_slo_s)
+
+        def loads() -> tuple[Load, ...]:
+            in_batches = edge.num_replicas() * version.limits.max_call_rows
+            return loads_of(count, dispatcher.rows_ahead, in_batches)
+
+        edge = ServeEdge(plan.entry, plan.target, loads)
+        dispatcher = Dispatcher(edge, *names, version.limits)
         entry = None
         if plan.in_router is not None:
             entry = LocalEdge(None, ModelUnavailable(*names, "its preprocessing is being loaded"))
@@ -146,8 +166,9 @@ class Router:
             needs,
             scales_to_zero,
             entry,
+            count,
         )
-        self._watch(_watch_remote(route, plan.model))
+        self._watch(_watch_remote(route, plan.model, loads))
         return route
 
     def _watch(self, coroutine: Any) -> None:
@@ -165,7 +186,18 @@ class Router:
                 yield from dispatcher_readings(pool.dispatcher, labels)
 
 
-async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any]) -> None:
+def loads_of(count: LoadCount | None, rows_ahead: int, rows_in_batches: int) -> tuple[Load, ...]:
+    """What to tell a pool's replicas: nothing where nobody counts.
+
+    Args:
+        count: Of the pool.
+        rows_ahead: Rows without an answer, wherever on the way they are.
+        rows_in_batches: As many of them do not wait: one full batch for each replica.
+    """
+    return () if count is None else (count.load(max(0, rows_ahead - rows_in_batches)),)
+
+
+async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any], loads: Callable[[], tuple[Load, ...]]) -> None:
     """Ask its replicas how they are: often while they start, seldom when they answer."""
     while True:
         pause_s = WATCH_STARTING_S
@@ -173,7 +205,7 @@ async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any]) -> None
             route.update([])
         else:
             try:
-                answers = handle.broadcast("status").results_async()
+                answers = handle.broadcast("status", loads()).results_async()
                 route.update(await asyncio.wait_for(answers, STATUS_TIMEOUT_S))
                 pause_s = WATCH_READY_S
             except Exception as error:  # a replica that dies while it is asked is no news to the watch

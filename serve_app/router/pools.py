@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from models.errors import ModelUnavailable
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import NOT_STARTED, LocalEdge
+from serve_app.dispatch.load import LoadCount
 from serve_app.replica.host import ModelStatus
 
 
@@ -20,6 +21,7 @@ class PoolRoute:
         needs: What each of its replicas asks of Ray, in words.
         may_be_empty: It scales to zero, so having no replica is no fault.
         entry: The preprocessing that runs in the router's process before the call; None: there is none.
+        count: Counts what it is asked, for its scaling policy; None: it has none that wants to know.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class PoolRoute:
         needs: str,
         may_be_empty: bool = False,
         entry: LocalEdge | None = None,
+        count: LoadCount | None = None,
     ) -> None:
         self.name = name
         self.dispatcher = dispatcher
         self.was_ready = may_be_empty
         self.num_replicas = num_replicas
+        self.count = count
         self._needs = needs
         self._may_be_empty = may_be_empty
         self._entry = entry

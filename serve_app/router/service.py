@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from models.errors import InvalidRequest, InvalidTensor, UnknownModel
+from models.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    InvalidTensor,
+    ModelUnavailable,
+    Overloaded,
+    ReplicaLost,
+    UnknownModel,
+)
 from models.tensor import Array
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.ingress.dataplane import Readiness, ServedModel
@@ -30,6 +39,7 @@ class InferenceService:
         pools: (model, version) to its pools.
         telemetry: This process's metrics.
         collect_metrics: Gives all replicas' metrics and their content type.
+        collect_autoscaling: Gives what the scaling policies decided and why.
         default_budget_s: Deadline of requests that name none, seconds.
     """
 
@@ -39,10 +49,11 @@ class InferenceService:
         pools: Pools,
         telemetry: Telemetry,
         collect_metrics: Callable[[], Awaitable[tuple[bytes, str]]],
+        collect_autoscaling: Callable[[], Awaitable[list[dict[str, Any]]]],
         default_budget_s: float | None = None,
     ) -> None:
         self._plans, self._pools, self._telemetry = plans, pools, telemetry
-        self._collect_metrics = collect_metrics
+        self._collect_metrics, self._collect_autoscaling = collect_metrics, collect_autoscaling
         self._default_budget_s = default_budget_s
         self._started = False
 
@@ -58,13 +69,11 @@ class InferenceService:
         """See `Dataplane`."""
         key = (model.name, model.version)
         check_size(request.num_rows, self._plans[model.name].versions[model.version].max_rows_per_request)
-        pools = self._pools[key]
-        dispatcher = choose_pool(pools, *key).dispatcher
+        pool = choose_pool(self._pools[key], *key)
         if request.budget_s is None and self._default_budget_s is not None:
             request = request._replace(budget_s=self._default_budget_s)
-        if request.budget_s is not None:
-            check_budget(model.name, request.budget_s, *_predicted(dispatcher, request.num_rows))
-        response = await dispatcher.submit(request)
+        answer = _answer if pool.count is None else _counted_answer
+        response = await answer(model.name, pool, request)
         self._telemetry.observe_response(model.name, model.version, response)
         return response
 
@@ -140,6 +149,10 @@ class InferenceService:
         """See `Dataplane`."""
         return await self._collect_metrics()
 
+    async def autoscaling(self) -> list[dict[str, Any]]:
+        """See `Dataplane`."""
+        return await self._collect_autoscaling()
+
     def describe(self) -> list[dict[str, Any]]:
         """Every model version as plain data: what it takes, gives, and whether it can answer."""
         rows = []
@@ -164,6 +177,27 @@ class InferenceService:
             return self._plans[model]
         except KeyError:
             raise UnknownModel(model, None, tuple(self._plans)) from None
+
+
+async def _answer(model: str, pool: PoolRoute, request: InferenceRequest) -> InferenceResponse:
+    if request.budget_s is not None:
+        check_budget(model, request.budget_s, *_predicted(pool.dispatcher, request.num_rows))
+    return await pool.dispatcher.submit(request)
+
+
+async def _counted_answer(model: str, pool: PoolRoute, request: InferenceRequest) -> InferenceResponse:
+    """The same, told to the pool's scaling policy, whether it is refused, answered or given up."""
+    count = pool.count
+    assert count is not None  # that is what it was chosen by
+    started_s, in_time = time.monotonic(), True
+    count.begin(request.num_rows)
+    try:
+        return await _answer(model, pool, request)
+    except (Overloaded, DeadlineExceeded, ModelUnavailable, ReplicaLost):
+        in_time = False
+        raise
+    finally:
+        count.end(request.num_rows, time.monotonic() - started_s, in_time)
 
 
 def _predicted(dispatcher: Dispatcher, num_rows: int) -> tuple[float | None, float | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -153,6 +153,7 @@ class FakeDataplane:
     Attributes:
         requests: Every request that reached `infer`.
         records: Every call of `record`.
+        scaling: What `autoscaling` answers.
         ready: What all readiness questions answer.
         gate: Cleared, requests wait in `infer`.
     """
@@ -161,6 +162,7 @@ class FakeDataplane:
         self.models = standard_models() if models is None else dict(models)
         self.requests: list[InferenceRequest] = []
         self.records: list[Recorded] = []
+        self.scaling: list[dict[str, Any]] = []
         self.drained = False
         self.ready = Readiness(True)
         self.gate = asyncio.Event()
@@ -206,6 +208,9 @@ class FakeDataplane:
 
     def record(self, model: str, version: str, status: int, latency_s: float) -> None:
         self.records.append(Recorded(model, version, status, latency_s))
+
+    async def autoscaling(self) -> list[dict[str, Any]]:
+        return self.scaling
 
     async def metrics(self) -> tuple[bytes, str]:
         return b"requests_total 1\n", "text/plain; version=0.0.4; charset=utf-8"

@@ -242,11 +242,35 @@ def test_a_replica_takes_every_call_that_its_callers_may_send(
 
 
 def test_autoscaling_bounds_reach_serve(root: Path) -> None:
-    scaling = {"min_replicas": 0, "max_replicas": 5, "target_ongoing_requests": 1.5, "upscale_delay_s": 3}
+    scaling = {"policy": "ray", "min_replicas": 0, "max_replicas": 5}
+    scaling |= {"target_ongoing_requests": 1.5, "upscale_delay_s": 3}
     deployment = build(root, {"name": "m", "pools": [{"autoscaling": scaling}]}).deployments["m-v1-cpu"]
     config = deployment._deployment_config.autoscaling_config
     assert (config.min_replicas, config.max_replicas) == (0, 5)
     assert (config.target_ongoing_requests, config.upscale_delay_s, config.downscale_delay_s) == (1.5, 3, 300)
+
+
+def test_the_policy_reaches_serve_with_its_options_and_no_delay_of_serves(root: Path) -> None:
+    scaling = {"min_replicas": 1, "max_replicas": 9, "slo_s": 0.25, "startup_s": 40}
+    graph = build(root, {"name": "m", "pools": [{"autoscaling": scaling}]})
+    config = graph.deployments["m-v1-cpu"]._deployment_config.autoscaling_config
+    assert (config.min_replicas, config.max_replicas) == (1, 9)
+    assert config.upscale_delay_s == config.downscale_delay_s == 0
+    assert config.policy.policy_kwargs == {"slo_s": 0.25, "late_ratio": 0.01, "startup_s": 40.0, "keep_alive_s": 300.0}
+    assert isinstance(config.policy.get_policy()(**config.policy.policy_kwargs)(None), tuple)
+    (pool,) = graph.plans["m"].versions["1"].pools
+    assert isinstance(pool, RemotePool)
+    assert pool.counted_slo_s == 0.25
+
+
+def test_preprocessing_follows_its_load_too_and_hears_of_it_from_the_router(tmp_path: Path) -> None:
+    write_front(tmp_path, "f", "image")
+    options = {"preprocessors": {"autoscaling": {"max_replicas": 3, "slo_s": 0.5}}}
+    graph = build(tmp_path, {"name": "f", "preprocessing": "own"}, **options)
+    assert graph.deployments["Preprocessor-image"]._deployment_config.autoscaling_config.max_replicas == 3
+    (pool,) = graph.plans["f"].versions["1"].pools
+    assert isinstance(pool, RemotePool)
+    assert pool.counted_slo_s == 0.5
 
 
 def test_a_fixed_number_of_replicas_reaches_serve(root: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.planner import Decision, Goal, Planner, Sight
+from autoscaling.policy.starts import Starts
 
 CURVE = BatchCurve(0.20, 0.05, 8)
 REPLICA_PER_S = 8 / 0.6
@@ -18,13 +19,18 @@ class Deployment:
 
     def __init__(self, startup_s: float = 10.0) -> None:
         self.planner = Planner(Goal(1.5), CURVE)
+        self.starts = Starts(startup_s)
         self.startup_s = startup_s
         self.now_s = 1000.0
         self.num_wanted = 1
 
     def step(self, arrived: float, queued: float = 0.0, late: float = 0.0, ready: int | None = None) -> Decision:
         num_ready = self.num_wanted if ready is None else ready
-        sight = Sight(self.now_s, arrived, arrived, late, queued, num_ready, self.num_wanted, self.startup_s)
+        self.starts.update(self.now_s, num_ready, self.num_wanted)
+        ready_in_s = self.starts.ready_in_s(self.now_s)
+        sight = Sight(
+            self.now_s, (arrived,), arrived, late, queued, num_ready, self.num_wanted, self.startup_s, ready_in_s
+        )
         decision = self.planner.decide(sight)
         self.now_s += 1.0
         self.num_wanted = decision.num_replicas

@@ -9,7 +9,6 @@ import pytest
 
 from autoscaling.simulate.arrivals import Arrivals
 from autoscaling.simulate.experiment import Load, initial_replicas, run_policy
-from autoscaling.simulate.planned import PlannedScaler
 from autoscaling.simulate.policies import Situation, make_policy
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.ray_scaler import RayScaler
@@ -64,7 +63,7 @@ class Learned(list[Any]):
 
 def test_the_history_is_given_to_a_policy_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     learned = Learned()
-    monkeypatch.setattr(PlannedScaler, "learn", staticmethod(learned.learn), raising=False)
+    monkeypatch.setattr(RayScaler, "learn", staticmethod(learned.learn), raising=False)
     situation = Situation(SETUP, COUNTS, 50, Arrivals(47, np.array([1, 2, 3])))
     assert make_policy("headrace", situation).knows_history
     assert not make_policy("kpa", situation).knows_history

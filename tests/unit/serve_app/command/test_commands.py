@@ -12,6 +12,8 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
+from autoscaling.policy.explain import DecisionLog
+from autoscaling.policy.planner import Decision
 from models.errors import ModelUnavailable
 from serve_app.command.commands import app
 from serve_app.ingress.dataplane import Readiness
@@ -57,6 +59,31 @@ def test_models_as_a_table_with_the_reasons(url: str) -> None:
 def test_models_as_json(url: str) -> None:
     models = json.loads(run("models", "--url", url, "--json").output)
     assert {"echo", "minilm", "broken"} <= {model["name"] for model in models}
+
+
+def test_why_a_deployment_has_as_many_replicas_as_it_has(url: str, dataplane: FakeDataplane) -> None:
+    decision = Decision(9, "forecast", 140.0, 212.0, 65.0, 0.71, "season", 1.0, 13.3)
+    log = DecisionLog()
+    log.add(1.7e9, 6, decision)
+    log.add(1.7e9 + 60, 9, decision._replace(num_replicas=8, reason="rate"))
+    dataplane.scaling = [
+        {"deployment": "echo-v1-cpu", "now": decision._asdict(), "changes": log.dump()},
+        {"deployment": "minilm-v1-cpu", "now": None, "changes": []},
+    ]
+    lines = run("explain", "--url", url).output.splitlines()
+    assert lines[0] == "echo-v1-cpu"
+    assert "140 rows/s, at most 212 expected within 65 s" in lines[1]
+    assert lines[2].endswith("  6 -> 9: forecast 212 rows/s in 65 s, confidence 0.71, season")
+    assert lines[-2:] == ["minilm-v1-cpu", "  nothing decided yet"]
+    one = json.loads(run("explain", "echo-v1-cpu", "--url", url, "--json", "-n", "1").output)
+    assert [entry["deployment"] for entry in one] == ["echo-v1-cpu"]
+    assert [change["words"][:6] for change in one[0]["changes"]] == ["9 -> 8"]
+
+
+def test_a_deployment_that_does_not_scale_is_named_with_those_that_do(url: str, dataplane: FakeDataplane) -> None:
+    result = run("explain", "nosuch", "--url", url)
+    assert result.exit_code == 1
+    assert "no deployment 'nosuch' follows its load" in result.output
 
 
 def test_texts_make_a_batch_and_the_answer_is_readable(url: str, dataplane: FakeDataplane) -> None:

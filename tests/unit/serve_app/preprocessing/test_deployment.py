@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autoscaling.policy.signals import MAX_ROWS, OFFERED
 from models.errors import FileError, ModelUnavailable
 from models.manifest import Manifest
 from models.source import ModelSource, Transform
 from serve_app.dispatch.edge import Deliver, Way
 from serve_app.dispatch.limits import DispatchLimits
+from serve_app.dispatch.load import Load
 from serve_app.messages import InferenceRequest, InferenceResponse
 from serve_app.preprocessing import deployment
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
@@ -26,8 +28,8 @@ SPEC = {"datatype": "FP32", "shape": [-1, -1]}
 class Edge:
     """The model's deployment behind: doubles."""
 
-    def __init__(self, handle: Any, target: str) -> None:
-        self.target = target
+    def __init__(self, handle: Any, target: str, loads: Any) -> None:
+        self.target, self.loads = target, loads
 
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         for place, request in enumerate(requests):
@@ -82,5 +84,29 @@ def test_a_target_that_does_not_load_says_why_and_the_others_are_served(
         for result in results:
             assert isinstance(result, ModelUnavailable)
             assert result.reason == sentence
+
+    asyncio.run(scenario())
+
+
+def test_what_a_router_is_asked_is_reported_and_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    edges: list[Edge] = []
+
+    def make(*arguments: Any) -> Edge:
+        edges.append(Edge(*arguments))
+        return edges[-1]
+
+    monkeypatch.setattr(deployment, "ServeEdge", make)
+
+    async def scenario() -> None:
+        made = Preprocessor.__new__(Preprocessor)
+        await made.__init__({"a": target(1.0), "b": target(2.0)}, 1)  # type: ignore[misc]
+        one = [InferenceRequest({"x": np.ones((1, 1), np.float32)}, 1)]
+        load = Load("r/a", 9, 8, 1, 2)
+        await made.infer_many("a", one, (load,))
+        assert edges[0].loads() == (load,)
+        assert edges[1].loads() == ()
+        stats = made.record_autoscaling_stats()
+        assert stats[OFFERED + "r/a"] == 9
+        assert stats[MAX_ROWS] == 1.0
 
     asyncio.run(scenario())

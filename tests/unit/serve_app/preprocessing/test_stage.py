@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autoscaling.policy.signals import BUSY_S, CALL_S, MAX_ROWS, ROW_S
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, InvalidTensor, ModelUnavailable, Overloaded
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
-from serve_app.preprocessing.stage import TransformStage, in_front
+from serve_app.preprocessing.stage import TransformStage, in_front, transform_stats
 
 BAD, BROKEN = 99.0, 77.0
 
@@ -270,3 +271,23 @@ def test_in_front_keeps_the_event_loop_free() -> None:
     asyncio.run(scenario())
     assert all(name.startswith("transform") for name in threads)
     assert len(threads) == 2
+
+
+def test_its_work_is_counted_for_scaling() -> None:
+    clock = Clock()
+
+    def slow(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        clock.now_s += 0.25
+        return {"ids": inputs["x"]}
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            stages = [TransformStage(slow, Next().submit, executor, "m", "1", clock) for _ in range(2)]
+            assert transform_stats(stages, 2) == {BUSY_S: 0.0}
+            await stages[0].infer_many([request()])
+            await stages[1].infer_many([request()])
+            await stages[1].infer_many([request()])
+            assert transform_stats(stages, 2) == {BUSY_S: 0.375, CALL_S: 0.0, ROW_S: 0.125, MAX_ROWS: 1.0}
+
+    asyncio.run(scenario())
+    assert transform_stats([], 1) == {BUSY_S: 0.0}

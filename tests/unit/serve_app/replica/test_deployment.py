@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from autoscaling.policy.signals import BUSY_S, CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
 from models.errors import LoadError
 from models.model import Compute
+from serve_app.dispatch.load import Load
 from serve_app.messages import InferenceResponse
 from serve_app.replica import deployment
 from serve_app.replica.deployment import ModelReplica, assigned_device
@@ -159,5 +161,23 @@ def test_a_failed_load_is_tried_again_until_it_succeeds(
         assert isinstance(result, InferenceResponse)
         assert made._retry is not None
         await made._retry
+
+    run(scenario)
+
+
+def test_it_reports_what_its_routers_are_asked_and_what_its_batches_take(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        made = await replica(tmp_path)
+        assert CALL_S not in made.record_autoscaling_stats()
+        made.status((Load("r/m", 5, 4, 1, 0),))
+        await made.infer_many("target", [request(rows=3)], (Load("r/m", 9, 8, 1, 2),))
+        stats = made.record_autoscaling_stats()
+        assert {name: stats[name + "r/m"] for name in (OFFERED, ENDED, LATE, QUEUED)} == {
+            OFFERED: 9, ENDED: 8, LATE: 1, QUEUED: 2
+        }  # fmt: skip
+        assert stats[CALL_S] + stats[ROW_S] > 0.0
+        assert stats[MAX_ROWS] == made._host.manifest.batching.max_rows
+        assert stats[BUSY_S] > 0.0
+        await made._host.drain()
 
     run(scenario)

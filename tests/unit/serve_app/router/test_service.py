@@ -21,6 +21,7 @@ from models.errors import (
     UnknownModel,
 )
 from models.tensor import TensorSpec, bytes_array
+from serve_app.dispatch.load import LoadCount
 from serve_app.messages import InferenceRequest
 from serve_app.replica.host import ModelStatus
 from serve_app.router.plan import ModelPlan
@@ -37,11 +38,15 @@ async def no_metrics() -> tuple[bytes, str]:
     return b"a 1\n", "text/plain"
 
 
+async def no_autoscaling() -> list[dict[str, Any]]:
+    return []
+
+
 def service(
     plans: list[ModelPlan], pools: Routes, telemetry: Telemetry | None = None, default_budget_s: float | None = None
 ) -> InferenceService:
     by_name = {plan.name: plan for plan in plans}
-    return InferenceService(by_name, pools, telemetry or Telemetry(), no_metrics, default_budget_s)
+    return InferenceService(by_name, pools, telemetry or Telemetry(), no_metrics, no_autoscaling, default_budget_s)
 
 
 def one_model(edge: EchoEdge, status: ModelStatus | None = None, **options: Any) -> InferenceService:
@@ -338,3 +343,24 @@ def test_the_number_of_rows_is_that_of_all_inputs(first: int, second: int) -> No
     else:
         with pytest.raises(InvalidTensor, match=f"has {second} rows, the inputs before it {first}"):
             check_inputs(TWO, inputs)
+
+
+def test_what_a_scaled_pool_is_asked_is_counted_with_what_is_refused() -> None:
+    edge = EchoEdge()
+    pool = route(edge, max_queued_requests=1)
+    pool.count = LoadCount("r/m", slo_s=60.0)
+    platform = service([model_plan()], {("m", "1"): [pool]})
+
+    async def scenario() -> list[Any]:
+        requests = [InferenceRequest({"x": rows(number)}, number) for number in (1, 2, 4)]
+        asked = (platform.infer(platform.find("m", None), request) for request in requests)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    results = asyncio.run(scenario())
+    refused = [result for result in results if isinstance(result, Overloaded)]
+    assert refused
+    load = pool.count.load(0)
+    assert load.offered == load.ended == 7
+    assert load.late == sum(
+        number for number, result in zip((1, 2, 4), results, strict=True) if isinstance(result, Overloaded)
+    )

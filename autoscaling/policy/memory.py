@@ -1,0 +1,117 @@
+"""What a policy learned and decided, kept in the cluster: Serve makes a new policy at every deployment and restart.
+
+The policy runs in Serve's control loop, which must never wait. So a thread of its own does the reading and writing; the
+policy leaves what is to be written, and looks whether something was read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import weakref
+from typing import Any
+
+logger = logging.getLogger("ray.serve")
+
+NAMESPACE = b"headrace-autoscaling"
+"""In the key-value store of Ray's GCS."""
+
+WRITE_S = 2.0
+"""Changes of this time are written together."""
+
+
+class Memory:
+    """One deployment's entry in the store, read once and written in the background.
+
+    Args:
+        key: Of the entry: application and deployment.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._mailbox = _Mailbox(key.encode())
+        thread = threading.Thread(target=_keep, args=(self._mailbox,), name="headrace-autoscaling-memory", daemon=True)
+        weakref.finalize(self, _close, self._mailbox)
+        thread.start()
+
+    def received(self) -> dict[str, Any] | None:
+        """What was kept before, once it has been read; given once."""
+        found, self._mailbox.received = self._mailbox.received, None
+        return found
+
+    def keep(self, content: dict[str, Any]) -> None:
+        """Have this written soon, in place of what was to be written."""
+        self._mailbox.to_write = content
+        self._mailbox.changed.set()
+
+
+class _Mailbox:
+    """What the policy and the thread hand each other; single attributes, so that neither waits for a lock."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.received: dict[str, Any] | None = None
+        self.to_write: dict[str, Any] | None = None
+        self.changed = threading.Event()
+        self.closed = threading.Event()
+
+
+def in_cluster() -> bool:
+    """Whether this process belongs to a Ray cluster, and so has a store; Ray is not imported for that."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+def read(key: str) -> dict[str, Any] | None:
+    """Give an entry, or None where there is none; waits for the store."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    data = _internal_kv_get(key.encode(), namespace=NAMESPACE)
+    found = json.loads(data) if data else None
+    return found if isinstance(found, dict) else None
+
+
+def read_decisions(prefix: str) -> list[dict[str, Any]]:
+    """What the policies decided and why; waits for the store.
+
+    Args:
+        prefix: Of the entries' keys: the application and a slash.
+
+    Returns:
+        For each deployment its name, the decision that holds now, the changes of the number, the newest last, and the
+        times that its replicas' starts took, seconds.
+    """
+    from ray.experimental.internal_kv import _internal_kv_list
+
+    found = []
+    for key in sorted(key.decode() for key in _internal_kv_list(prefix.encode(), namespace=NAMESPACE)):
+        entry = read(key) or {}
+        learned = {"changes": entry.get("decisions", []), "starts_s": entry.get("starts", [])}
+        found.append({"deployment": key.removeprefix(prefix), "now": entry.get("now"), **learned})
+    return found
+
+
+def _keep(mailbox: _Mailbox) -> None:
+    """Read once, then write what is left for it, until nobody needs it any more."""
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    try:
+        mailbox.received = read(mailbox.key.decode())
+    except Exception as error:  # without its memory a policy works, it only learns anew
+        logger.warning("autoscaling of %s: what was learned cannot be read: %s", mailbox.key.decode(), error)
+    while not mailbox.closed.wait(WRITE_S):
+        mailbox.changed.wait()
+        mailbox.changed.clear()
+        content, mailbox.to_write = mailbox.to_write, None
+        if content is None:
+            continue
+        try:
+            _internal_kv_put(mailbox.key, json.dumps(content).encode(), overwrite=True, namespace=NAMESPACE)
+        except Exception as error:  # likewise; the next change tries again
+            logger.warning("autoscaling of %s: what was learned is not kept: %s", mailbox.key.decode(), error)
+
+
+def _close(mailbox: _Mailbox) -> None:
+    mailbox.closed.set()
+    mailbox.changed.set()

@@ -1,0 +1,226 @@
+"""What the replicas report of themselves and of their routers -> arrivals of whole seconds, and what a batch takes.
+
+A router tells every replica that it calls what it has been asked so far; each replica reports what it was told last.
+So the highest of the replicas' figures is the newest, a replica that dies takes nothing along, and refused requests are
+counted although no replica ever saw them. Figures come late and at odd instants: what a router was asked is taken at
+whole seconds between them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from autoscaling.policy.capacity import BatchCurve
+
+OFFERED, ENDED, LATE, QUEUED = "offered.", "ended.", "late.", "queued."
+"""Before the name of each router: rows that it was asked for, refused ones included; rows whose request ended; those of
+them that were refused or late; all since the router's start. And rows that wait there now."""
+
+CALL_S, ROW_S, MAX_ROWS, BUSY_S = "batch_call_s", "batch_row_s", "batch_max_rows", "busy_s"
+"""What a batch takes, as the replica learned it, the most rows that it has, and the time that batches took so far."""
+
+MAX_REPLICAS = 16
+"""Of so many replicas, spread over all, the figures are read in one look: every one hears of every router."""
+
+MAX_SECONDS = 60
+"""A longer silence is followed by so many seconds of its average."""
+
+FORGET_S = 600.0
+"""A router that nothing was heard of for so long is forgotten."""
+
+
+class Point(Protocol):
+    """A figure and its instant, as Ray gives it."""
+
+    timestamp: float
+    value: float
+
+
+RawMetrics = Mapping[str, Mapping[Any, Sequence[Point]]]
+
+
+class Signals(NamedTuple):
+    """What is new since the last look.
+
+    Attributes:
+        arrived: Rows that were asked for in each whole second that has passed; empty: nothing is known yet.
+        num_ended: Rows whose request ended.
+        num_late: Those of them that were refused or late.
+        num_queued: Rows that wait at the routers now.
+        busy_ratio: Share of the time in which a replica computed, 0 to 1; None: not reported.
+        curve: What a batch takes; None: not reported.
+    """
+
+    arrived: tuple[float, ...]
+    num_ended: float
+    num_late: float
+    num_queued: float
+    busy_ratio: float | None
+    curve: BatchCurve | None
+
+
+class _Router:
+    """What is known of one router: its totals at the last whole second."""
+
+    def __init__(self, offered: float, ended: float, late: float, newest_s: float) -> None:
+        self.offered, self.ended, self.late = offered, ended, late
+        self.newest_s = newest_s
+
+
+class Reader:
+    """Turns the reports of replicas into signals."""
+
+    def __init__(self) -> None:
+        self._routers: dict[str, _Router] = {}
+        self._taken_s: float | None = None
+        self._busy: dict[Any, tuple[float, float]] = {}
+
+    def read(self, metrics: RawMetrics | None) -> Signals:
+        """Take what the replicas reported; values that cannot be are passed over.
+
+        Args:
+            metrics: Name to replica to its points, as in Ray's `AutoscalingContext.raw_metrics`.
+        """
+        metrics = metrics if isinstance(metrics, Mapping) else {}
+        since_s = -math.inf if self._taken_s is None else self._taken_s
+        curve = _curve(metrics)
+        busy_ratio = self._busy_ratio(metrics)
+        series = {
+            name.removeprefix(OFFERED): merged
+            for name, by_replica in metrics.items()
+            if isinstance(name, str) and name.startswith(OFFERED) and (merged := _merged(by_replica, since_s))
+        }
+        if not series:
+            return Signals((), 0.0, 0.0, 0.0, busy_ratio, curve)
+        newest_s = max(points[-1][0] for points in series.values())
+        arrived = self._arrived(series, newest_s)
+        ended = late = queued = 0.0
+        for router in series:
+            state = self._routers[router]
+            ended += _rise(state, "ended", _highest(metrics.get(ENDED + router)))
+            late += _rise(state, "late", _highest(metrics.get(LATE + router)))
+            queued += _newest(metrics.get(QUEUED + router))
+        return Signals(arrived, ended, min(late, ended), queued, busy_ratio, curve)
+
+    def _arrived(self, series: Mapping[str, list[tuple[float, float]]], newest_s: float) -> tuple[float, ...]:
+        """Rows of each whole second up to the newest one."""
+        end_s = math.floor(newest_s)
+        if self._taken_s is None or newest_s < self._taken_s - 1.0:
+            # The first look, or a clock that was set back: there is nothing to compare with.
+            self._routers.clear()
+            self._taken_s = end_s
+        num_seconds = min(int(end_s - self._taken_s), MAX_SECONDS)
+        edges = np.linspace(self._taken_s, end_s, num_seconds + 1) if num_seconds > 0 else np.empty(0)
+        arrived = np.zeros(max(num_seconds, 0))
+        for router, points in series.items():
+            state = self._routers.get(router)
+            if state is None:
+                self._routers[router] = _Router(points[-1][1], 0.0, 0.0, newest_s)
+                self._routers[router].ended = self._routers[router].late = -1.0
+                continue
+            state.newest_s = newest_s
+            if num_seconds > 0:
+                later = [(s, value) for s, value in points if s > self._taken_s and value >= state.offered]
+                times, totals = zip((self._taken_s, state.offered), *later, strict=True)
+                at_edges = np.interp(edges, times, totals)
+                arrived += np.diff(at_edges)
+                state.offered = float(at_edges[-1])
+        if num_seconds > 0:
+            self._taken_s = end_s
+            known = self._routers.items()
+            self._routers = {name: state for name, state in known if newest_s - state.newest_s < FORGET_S}
+        return tuple(arrived.tolist())
+
+    def _busy_ratio(self, metrics: RawMetrics) -> float | None:
+        """Mean over the replicas that reported twice."""
+        ratios = []
+        known: dict[Any, tuple[float, float]] = {}
+        for replica, points in _spread(metrics.get(BUSY_S)):
+            if not (valid := _valid(points)):
+                continue
+            newest = known[replica] = valid[-1]
+            earlier = self._busy.get(replica, valid[0])
+            if newest[0] > earlier[0] and newest[1] >= earlier[1]:
+                ratios.append(min((newest[1] - earlier[1]) / (newest[0] - earlier[0]), 1.0))
+        self._busy = known
+        return sum(ratios) / len(ratios) if ratios else None
+
+
+def _rise(state: _Router, name: str, total: float | None) -> float:
+    """By how much a total rose; the first one is only remembered."""
+    before: float = getattr(state, name)
+    if total is None or total <= before:
+        return 0.0
+    setattr(state, name, total)
+    return total - before if before >= 0.0 else 0.0
+
+
+def _spread(by_replica: object) -> Iterable[tuple[Any, Sequence[Point]]]:
+    """At most `MAX_REPLICAS` of them, from all places."""
+    if not isinstance(by_replica, Mapping):
+        return []
+    items = list(by_replica.items())
+    return items if len(items) <= MAX_REPLICAS else items[:: -(-len(items) // MAX_REPLICAS)]
+
+
+def _is_valid(point: object) -> bool:
+    at_s, value = getattr(point, "timestamp", None), getattr(point, "value", None)
+    return isinstance(at_s, int | float) and isinstance(value, int | float) and abs(at_s) < 1e12 and 0.0 <= value < 1e15
+
+
+def _valid(points: object) -> list[tuple[float, float]]:
+    """The points that can be."""
+    listed = points if isinstance(points, Sequence) else ()
+    return [(float(point.timestamp), float(point.value)) for point in listed if _is_valid(point)]
+
+
+def _last(points: object) -> tuple[float, float] | None:
+    """The newest point that can be: reports are in the order of their instants."""
+    listed = points if isinstance(points, Sequence) else ()
+    point = next((point for point in reversed(listed) if _is_valid(point)), None)
+    return None if point is None else (float(point.timestamp), float(point.value))
+
+
+def _merged(by_replica: object, since_s: float) -> list[tuple[float, float]]:
+    """All replicas' points of one total, each the highest so far: those later than an instant, or else the newest."""
+    found = [_valid(series) for _, series in _spread(by_replica)]
+    points = [point for series in found for point in series if point[0] > since_s]
+    if not points:
+        points = [max(series) for series in found if series]
+    highest = 0.0
+    merged: list[tuple[float, float]] = []
+    for at_s, value in sorted(points):
+        highest = max(highest, value)
+        if merged and merged[-1][0] == at_s:
+            merged.pop()
+        merged.append((at_s, highest))
+    return merged
+
+
+def _newest_points(by_replica: object) -> list[tuple[float, float]]:
+    """The newest point of each replica."""
+    return [point for _, series in _spread(by_replica) if (point := _last(series)) is not None]
+
+
+def _highest(by_replica: object) -> float | None:
+    return max((value for _, value in _newest_points(by_replica)), default=None)
+
+
+def _newest(by_replica: object) -> float:
+    return max(_newest_points(by_replica), default=(0.0, 0.0))[1]
+
+
+def _curve(metrics: RawMetrics) -> BatchCurve | None:
+    """The replicas' mean; those that have run no batch yet report none."""
+    means = []
+    for name in (CALL_S, ROW_S, MAX_ROWS):
+        newest = _newest_points(metrics.get(name))
+        if not newest:
+            return None
+        means.append(sum(value for _, value in newest) / len(newest))
+    call_s, row_s, max_rows = means
+    return BatchCurve(call_s, row_s, max(1, round(max_rows))) if call_s + row_s > 0.0 else None

@@ -1,0 +1,61 @@
+"""Measured profiles of models: what a start and a batch take on each pool, in a file beside the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from models.manifest import Strict, describe
+from serve_app.settings import SettingsError
+
+
+class Profile(Strict):
+    """One model version on one pool of one machine."""
+
+    call_s: float = Field(ge=0, description="Time of a batch whatever its size, seconds.")
+    row_s: float = Field(ge=0, description="Time that each row adds, seconds.")
+    max_rows: int = Field(ge=1, description="Most rows of a batch.")
+    fit_error_ratio: float = Field(ge=0, description="Largest error of that line over the measured batches.")
+    startup_s: float = Field(ge=0, description="From the start of a process until its model is warm, seconds.")
+    memory_bytes: int = Field(ge=0, description="Of that process after its largest batch.")
+    preprocess_row_s: float | None = Field(None, ge=0, description="Preprocessing of a row; None: there is none.")
+    measured: str = Field(description="When, on what.")
+
+
+Profiles = dict[str, dict[str, dict[str, Profile]]]
+"""Model to version to pool to profile."""
+
+_ADAPTER = TypeAdapter(Profiles)
+
+
+def beside(settings: Path) -> Path:
+    """Where the profiles of a settings file are."""
+    return settings.with_suffix(".profiles.yaml")
+
+
+def read_profiles(path: Path) -> Profiles:
+    """Read a file of profiles.
+
+    Raises:
+        SettingsError: It cannot be read, or is none; says where and why.
+    """
+    try:
+        return _ADAPTER.validate_python(yaml.safe_load(path.read_bytes()) or {})
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; `headrace profile MODEL` writes it") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: is not YAML: " + " ".join(str(error).split())) from error
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {describe(error)}") from error
+
+
+def write_profiles(path: Path, profiles: Profiles) -> None:
+    """Write them, whole or not at all."""
+    plain: Mapping[str, Any] = _ADAPTER.dump_python(profiles, exclude_none=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text("# Written by `headrace profile`; seconds and bytes.\n" + yaml.safe_dump(plain, sort_keys=True))
+    partial.replace(path)

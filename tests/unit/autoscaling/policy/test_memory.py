@@ -1,0 +1,91 @@
+"""What a policy learned is read and written beside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from autoscaling.policy.memory import Memory, in_cluster, read, read_decisions
+
+
+class Store(ModuleType):
+    """The functions of `ray.experimental.internal_kv` that are used, over a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__("ray.experimental.internal_kv")
+        self.entries: dict[bytes, bytes] = {}
+        self.fails = False
+
+    def _internal_kv_get(self, key: bytes, namespace: bytes) -> bytes | None:
+        if self.fails:
+            raise ConnectionError("the store is away")
+        return self.entries.get(key)
+
+    def _internal_kv_put(self, key: bytes, value: bytes, overwrite: bool, namespace: bytes) -> None:
+        self.entries[key] = value
+
+    def _internal_kv_list(self, prefix: bytes, namespace: bytes) -> list[bytes]:
+        return [key for key in self.entries if key.startswith(prefix)]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    store = Store()
+    monkeypatch.setitem(sys.modules, "ray.experimental.internal_kv", store)
+    monkeypatch.setattr("autoscaling.policy.memory.WRITE_S", 0.001)
+    return store
+
+
+def eventually(seen: Any) -> Any:
+    until_s = time.monotonic() + 10.0
+    while not (found := seen()):
+        assert time.monotonic() < until_s
+        time.sleep(0.002)
+    return found
+
+
+def test_what_was_kept_is_received_once_by_the_next(store: Store) -> None:
+    first = Memory("app/m")
+    first.keep({"starts": [1.5]})
+    eventually(lambda: store.entries)
+    second = Memory("app/m")
+    assert eventually(second.received) == {"starts": [1.5]}
+    assert second.received() is None
+
+
+def test_the_thread_ends_with_its_policy(store: Store) -> None:
+    memory = Memory("app/m")
+    mailbox = memory._mailbox
+    del memory
+    assert mailbox.closed.is_set()
+
+
+def test_a_store_that_is_away_costs_the_memory_alone(store: Store) -> None:
+    store.fails = True
+    memory = Memory("app/m")
+    memory.keep({"starts": []})
+    eventually(lambda: store.entries)
+    assert memory.received() is None
+
+
+def test_decisions_of_one_application_are_read_by_deployment(store: Store) -> None:
+    store.entries = {
+        b"app/m": json.dumps({"now": {"num_replicas": 3}, "decisions": [{"words": "1 -> 3"}]}).encode(),
+        b"app/n": b"{}",
+        b"other/m": b"{}",
+    }
+    assert read_decisions("app/") == [
+        {"deployment": "m", "now": {"num_replicas": 3}, "changes": [{"words": "1 -> 3"}], "starts_s": []},
+        {"deployment": "n", "now": None, "changes": [], "starts_s": []},
+    ]
+    assert read("app/absent") is None
+
+
+def test_a_process_without_ray_has_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    assert not in_cluster()

@@ -1,0 +1,254 @@
+"""The policy as Ray calls it: its numbers, and that nothing it is given makes it raise."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ray.serve.config import AutoscalingPolicy
+
+from autoscaling.policy import HeadracePolicy
+from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
+from autoscaling.policy.signals import CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
+from serve_app.scaling import POLICY
+
+REPLICA_PER_S = 8 / 0.6
+
+
+class Point(NamedTuple):
+    timestamp: float
+    value: float
+
+
+class Deployment:
+    """A policy, and the replicas that it asks for, with the reports of one router."""
+
+    def __init__(self, *, startup_s: float = 10.0, low: int = 1, high: int = 60, **options: Any) -> None:
+        self.policy = HeadracePolicy(slo_s=1.5, curve=(0.2, 0.05, 8), startup_s=startup_s, **options)
+        self.startup_s, self.low, self.high = startup_s, low, high
+        self.now_s, self.offered, self.late = 1e9, 1000.0, 0.0
+        self.target = self.ready = max(low, 1)
+        self._ready_at: list[float] = []
+        self.reports = True
+
+    def context(self, **changes: Any) -> SimpleNamespace:
+        totals = {OFFERED: self.offered, ENDED: self.offered, LATE: self.late, QUEUED: 0.0}
+        raw = {f"{name}r": {"replica": [Point(self.now_s - 0.5, total)]} for name, total in totals.items()}
+        values: dict[str, Any] = {
+            "app_name": "default",
+            "deployment_name": "m-v1-cpu",
+            "current_num_replicas": self.ready,
+            "target_num_replicas": self.target,
+            "raw_metrics": raw if self.reports and self.ready else {},
+            "capacity_adjusted_min_replicas": self.low,
+            "capacity_adjusted_max_replicas": self.high,
+            "current_time": self.now_s,
+            "config": SimpleNamespace(metrics_interval_s=1.0),
+        }
+        return SimpleNamespace(**(values | changes))
+
+    def run(self, seconds: int, rate_per_s: float, late_per_s: float = 0.0) -> int:
+        for _ in range(seconds):
+            self.now_s += 1.0
+            self.offered += rate_per_s
+            self.late += late_per_s
+            self.ready += sum(at_s <= self.now_s for at_s in self._ready_at)
+            self._ready_at = [at_s for at_s in self._ready_at if at_s > self.now_s]
+            wanted, state = self.policy(self.context())
+            assert state == {}
+            if wanted > self.target:
+                self._ready_at += [self.now_s + self.startup_s] * (wanted - self.target)
+            else:
+                self.ready = min(self.ready, wanted)
+                self._ready_at = self._ready_at[: max(0, wanted - self.ready)]
+            self.target = wanted
+        return self.target
+
+
+def test_it_follows_the_arrivals_up_and_down_and_says_why() -> None:
+    deployment = Deployment()
+    assert deployment.run(300, 100.0) * REPLICA_PER_S > 100.0
+    calm = deployment.target
+    assert calm <= 11
+    assert deployment.run(20, 250.0) * REPLICA_PER_S > 250.0
+    deployment.run(600, 100.0)
+    assert deployment.target <= calm + 1
+    words = [entry["words"] for entry in deployment.policy.explain()]
+    assert any("sudden rise" in text or "forecast" in text for text in words)
+    assert all(" -> " in text for text in words)
+    assert deployment.policy.num_errors == 0
+
+
+def test_bounds_hold() -> None:
+    assert Deployment(low=3, high=5).run(200, 0.0) == 3
+    assert Deployment(low=3, high=5).run(200, 1000.0) == 5
+
+
+def test_nothing_goes_while_it_knows_little_or_hears_nothing() -> None:
+    deployment = Deployment()
+    deployment.target = deployment.ready = 9
+    assert deployment.run(int(CAREFUL_S) - 5, 1.0) == 9
+    assert deployment.run(200, 1.0) == 1
+    deployment.run(300, 100.0)
+    high = deployment.target
+    deployment.reports = False
+    assert deployment.run(int(STALE_S) + 1000, 0.0) == high
+
+
+def test_a_service_that_refuses_does_not_look_calm() -> None:
+    calm, shedding = Deployment(), Deployment()
+    calm.run(900, 100.0)
+    shedding.run(900, 100.0, late_per_s=30.0)
+    assert shedding.target > calm.target
+
+
+def test_the_last_replica_goes_after_its_time_and_comes_back() -> None:
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    deployment.run(300, 5.0)
+    assert deployment.run(50, 0.0) == 1
+    assert deployment.run(60, 0.0) == 0
+    # Serve brings the first one up itself, and it reports what has gathered.
+    deployment.target = deployment.ready = 1
+    assert deployment.run(10, 5.0) == 1
+
+
+def test_between_ticks_it_answers_what_it_said_and_bears_a_clock_that_jumps() -> None:
+    deployment = Deployment()
+    deployment.run(300, 100.0)
+    said = deployment.target
+    assert deployment.policy(deployment.context())[0] == said
+    deployment.now_s -= 5000.0
+    assert deployment.run(60, 100.0) == said
+    deployment.now_s += 86_400.0
+    assert abs(deployment.run(60, 100.0) - said) <= 1
+    assert deployment.policy.num_errors == 0
+
+
+def test_batches_as_the_replicas_report_them_count_more_than_the_settings() -> None:
+    deployment = Deployment()
+    plain = deployment.run(300, 100.0)
+    reports = {CALL_S: 0.4, ROW_S: 0.1, MAX_ROWS: 8.0}
+
+    def context(**changes: Any) -> SimpleNamespace:
+        made = Deployment.context(deployment, **changes)
+        made.raw_metrics |= {name: {"replica": [Point(deployment.now_s, value)]} for name, value in reports.items()}
+        return made
+
+    deployment.context = context  # type: ignore[method-assign]
+    assert deployment.run(60, 100.0) > 1.7 * plain
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"slo_s": 0},
+        {"late_ratio": 1},
+        {"curve": (0, 0, 8)},
+        {"curve": (0.1, 0.1, 0)},
+        {"startup_s": -1},
+        {"goal": {"x": 1}},
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        HeadracePolicy(**options)
+
+
+NUMBER = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.integers(-3, 10**20), st.none(), st.just("x"))
+POINT = st.one_of(NUMBER, st.builds(Point, NUMBER, NUMBER))
+RAW = st.one_of(
+    NUMBER,
+    st.dictionaries(
+        st.sampled_from([OFFERED + "r", ENDED + "r", LATE + "r", QUEUED + "r", CALL_S, ROW_S, MAX_ROWS]),
+        st.one_of(NUMBER, st.dictionaries(st.sampled_from(["a", "b"]), st.lists(POINT, max_size=3), max_size=2)),
+        max_size=5,
+    ),
+)
+CONTEXT = st.fixed_dictionaries(
+    {},
+    optional={
+        "current_num_replicas": NUMBER,
+        "target_num_replicas": NUMBER,
+        "raw_metrics": RAW,
+        "capacity_adjusted_min_replicas": NUMBER,
+        "capacity_adjusted_max_replicas": NUMBER,
+        "current_time": NUMBER,
+        "config": st.none(),
+        "app_name": NUMBER,
+    },
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(changes=st.lists(st.one_of(CONTEXT, st.none()), min_size=1, max_size=30))
+def test_no_context_makes_it_raise(changes: list[dict[str, Any] | None]) -> None:
+    deployment = Deployment()
+    deployment.run(3, 50.0)
+    for change in changes:
+        deployment.now_s += 1.0
+        context = None if change is None else deployment.context(**change)
+        wanted, state = deployment.policy(context)
+        assert isinstance(wanted, int)
+        assert 0 <= wanted <= 1_000_000
+        assert state == {}
+
+
+def test_a_context_that_raises_keeps_the_number() -> None:
+    class Broken:
+        target_num_replicas = 7
+
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    deployment = Deployment()
+    assert deployment.policy(Broken()) == (7, {})
+    assert deployment.policy.num_errors == 1
+
+
+def test_its_bytes_load_where_the_package_is_not(tmp_path: Any) -> None:
+    pickled = tmp_path / "policy.pickle"
+    pickled.write_bytes(AutoscalingPolicy(policy_function=POLICY).get_serialized_policy_def() or b"")
+    script = f"""
+import pickle, sys
+from types import SimpleNamespace
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('autoscaling', 'serve_app', 'models'):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+policy = pickle.load(open({str(pickled)!r}, 'rb'))(slo_s=1.5, curve=[0.2, 0.05, 8])
+point = lambda at_s: {{'offered.r': {{'a': [SimpleNamespace(timestamp=at_s, value=100.0 * at_s)]}}}}
+for second in range(300):
+    number, state = policy(SimpleNamespace(app_name='a', deployment_name='d', current_num_replicas=9,
+        target_num_replicas=9, raw_metrics=point(second), capacity_adjusted_min_replicas=1,
+        capacity_adjusted_max_replicas=60, current_time=float(second), config=None))
+print(number, policy.num_errors)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    number, num_errors = map(int, done.stdout.split())
+    assert number * REPLICA_PER_S > 100.0
+    assert num_errors == 0
+
+
+def test_a_call_is_short_even_with_many_replicas() -> None:
+    deployment = Deployment()
+    deployment.run(300, 100.0)
+    names = [f"{name}{router}" for router in range(4) for name in (OFFERED, ENDED, LATE, QUEUED)]
+    taken_s = []
+    for second in range(200):
+        deployment.now_s += 1.0
+        series = [Point(deployment.now_s - age, 1e5 + 100.0 * (second - age)) for age in range(5, 0, -1)]
+        raw = {name: dict.fromkeys(range(60), series) for name in names}
+        context = deployment.context(raw_metrics=raw)
+        started_s = time.perf_counter()
+        deployment.policy(context)
+        taken_s.append(time.perf_counter() - started_s)
+    assert math.isfinite(sorted(taken_s)[-3])
+    print(f"median {sorted(taken_s)[100] * 1e3:.2f} ms, third longest {sorted(taken_s)[-3] * 1e3:.2f} ms")
