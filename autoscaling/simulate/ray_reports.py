@@ -8,7 +8,7 @@ reports for all.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from bisect import bisect_right
 
 from ray.serve._private.common import DeploymentID, ReplicaID, TimeStampedValue
 from ray.serve._private.metrics_utils import time_weighted_average
@@ -20,8 +20,8 @@ from autoscaling.simulate.service import Service
 DEPLOYMENT = DeploymentID("simulated", "simulated")
 REPORTER = ReplicaID("simulated-0", DEPLOYMENT)
 
-ROUTER = "sim"
-"""The one router's short name, by which its counters are told from another's."""
+OFFERED, ENDED, LATE, QUEUED = "offered.sim", "ended.sim", "late.sim", "queued.sim"
+"""Counters and a gauge of the one router, whose short name is `sim`."""
 
 RECORD_SHARE = 0.2
 """A handle samples this often in a look-back period, or at the push interval if that is shorter. Source: Ray 2.60,
@@ -29,22 +29,6 @@ RECORD_SHARE = 0.2
 
 Series = list[TimeStampedValue]
 RawMetrics = dict[str, dict[ReplicaID, Series]]
-
-_TOTAL, _QUEUED = "total", "queued"
-
-
-class _Sample(NamedTuple):
-    """One look.
-
-    Attributes:
-        at_s: When, Ray's clock, seconds.
-        seen: What was seen.
-        busy_s: Time that the mean replica computed so far, seconds.
-    """
-
-    at_s: float
-    seen: Observation
-    busy_s: float
 
 
 class Reports:
@@ -61,11 +45,14 @@ class Reports:
         self._record_s = min(RECORD_SHARE * config.look_back_period_s, config.metrics_interval_s)
         self._epoch_s, self._service = epoch_s, service
         self._next_record_s = self._next_push_s = 0.0
-        self._samples: list[_Sample] = []
-        self._pushed: list[_Sample] = []
         self._last_busy_s = self._mean_busy_s = 0.0
-        self._handle: dict[str, Series] = {_TOTAL: [], _QUEUED: []}
-        self._raw: RawMetrics | None = {}
+        # Samples are made once, and what is pushed is the end of each series: a simulation has a push a second.
+        self._times: list[float] = []
+        self._totals: Series = []
+        self._queues: Series = []
+        self._columns: dict[str, Series] = {}
+        self._pushed: tuple[Series, Series] = ([], [])
+        self._raw: RawMetrics = {}
 
     def add(self, seen: Observation) -> None:
         """Look once more; a sample or a push that is due is made."""
@@ -75,37 +62,21 @@ class Reports:
         self._last_busy_s = seen.busy_s
         if now_s >= self._next_record_s:
             self._next_record_s += self._record_s
-            self._samples.append(_Sample(now_s + self._epoch_s, seen, self._mean_busy_s))
+            self._sample(seen)
         if now_s >= self._next_push_s:
             self._next_push_s += self._push_s
-            since_s = now_s + self._epoch_s - self._look_back_s
-            self._samples = [sample for sample in self._samples if sample.at_s > since_s]
-            self._pushed = list(self._samples)
-            self._handle = {
-                _TOTAL: [
-                    TimeStampedValue(one.at_s, float(one.seen.num_queued + one.seen.num_running))
-                    for one in self._pushed
-                ],
-                _QUEUED: [TimeStampedValue(one.at_s, float(one.seen.num_queued)) for one in self._pushed],
-            }
-            self._raw = None
+            self._push(now_s + self._epoch_s - self._look_back_s)
 
     def num_requests(self, now_s: float) -> float:
         """Average of the requests that wait or run, as Ray makes it of the last push."""
-        return self._average(_TOTAL, now_s)
+        return _average(self._pushed[0], now_s + self._epoch_s)
 
     def num_queued(self, now_s: float) -> float:
         """Average of those that wait, likewise."""
-        return self._average(_QUEUED, now_s)
+        return _average(self._pushed[1], now_s + self._epoch_s)
 
     def raw(self) -> RawMetrics:
         """What replicas pushed last: the metric's name, the replica, samples within the look-back period."""
-        if self._raw is None:
-            columns: dict[str, Series] = {}
-            for one in self._pushed:
-                for name, value in self._values(one):
-                    columns.setdefault(name, []).append(TimeStampedValue(one.at_s, value))
-            self._raw = {name: {REPORTER: series} for name, series in columns.items()}
         return self._raw
 
     def averaged(self, now_s: float) -> dict[str, dict[ReplicaID, float]]:
@@ -115,23 +86,36 @@ class Reports:
             for name, by_replica in self.raw().items()
         }
 
-    def _values(self, sample: _Sample) -> list[tuple[str, float]]:
-        seen, service = sample.seen, self._service
-        values: list[tuple[str, float]] = [
-            (f"offered.{ROUTER}", seen.num_arrived),
-            (f"ended.{ROUTER}", seen.num_ended),
-            (f"late.{ROUTER}", seen.num_missed),
-            (f"queued.{ROUTER}", seen.num_queued),
-            ("busy_s", sample.busy_s),
-        ]
+    def _sample(self, seen: Observation) -> None:
+        at_s, service = seen.now_s + self._epoch_s, self._service
+        self._times.append(at_s)
+        self._totals.append(TimeStampedValue(at_s, float(seen.num_queued + seen.num_running)))
+        self._queues.append(TimeStampedValue(at_s, float(seen.num_queued)))
+        values: dict[str, float] = {
+            OFFERED: seen.num_arrived,
+            ENDED: seen.num_ended,
+            LATE: seen.num_missed,
+            QUEUED: seen.num_queued,
+            "busy_s": self._mean_busy_s,
+        }
         if service is not None and seen.num_batches:
             # Lanes share a replica: its batches seem as much shorter as there are of them.
-            call_s, row_s = service.call_s / service.num_lanes, service.row_s / service.num_lanes
-            values += [("batch_call_s", call_s), ("batch_row_s", row_s), ("batch_max_rows", service.max_batch)]
-        return [(name, float(value)) for name, value in values]
+            values["batch_call_s"] = service.call_s / service.num_lanes
+            values["batch_row_s"] = service.row_s / service.num_lanes
+            values["batch_max_rows"] = service.max_batch
+        for name, value in values.items():
+            self._columns.setdefault(name, []).append(TimeStampedValue(at_s, float(value)))
 
-    def _average(self, name: str, now_s: float) -> float:
-        return _average(self._handle[name], now_s + self._epoch_s)
+    def _push(self, since_s: float) -> None:
+        """Push the samples after an instant, and forget those before it."""
+        num_old = bisect_right(self._times, since_s)
+        num_kept = len(self._times) - num_old
+        self._times = self._times[num_old:]
+        for series in (self._totals, self._queues, *self._columns.values()):
+            # One that began later has fewer.
+            del series[: max(0, len(series) - num_kept)]
+        self._pushed = (list(self._totals), list(self._queues))
+        self._raw = {name: {REPORTER: list(series)} for name, series in self._columns.items() if series}
 
 
 def _average(series: Series, now_s: float) -> float:
