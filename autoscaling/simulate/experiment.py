@@ -10,7 +10,7 @@ import numpy as np
 
 from autoscaling.simulate.arrivals import Arrivals
 from autoscaling.simulate.plant import make_plant, service_of
-from autoscaling.simulate.policies import Situation, make_policy
+from autoscaling.simulate.policies import Situation, explain, make_policy
 from autoscaling.simulate.run import Run, Score, score, simulate
 from autoscaling.simulate.setup import Setup, SetupError
 
@@ -56,6 +56,7 @@ class Outcome:
         scores: One a seed.
         run: That of the first seed.
         knows_history: It took the history.
+        reasons: Of the first seed: the second of each change of the number and why, in the policy's words, if it says.
     """
 
     policy: str
@@ -64,6 +65,7 @@ class Outcome:
     scores: tuple[Score, ...]
     run: Run
     knows_history: bool
+    reasons: tuple[tuple[float, str], ...] = ()
 
     def mean(self, field: str) -> float | None:
         """Mean of a figure of `Score` over the seeds; None: one of them has none."""
@@ -114,7 +116,7 @@ def run_policy(
     num_seconds = len(arrivals.counts)
     if setup.score_from_s >= num_seconds:
         raise SetupError(f"--score-from-s {setup.score_from_s:g}: the arrivals end after {num_seconds} seconds")
-    scores, runs, knows_history = [], [], False
+    scores, runs, policies = [], [], []
     for place, seed in enumerate(seeds):
         instants = arrivals.instants(np.random.default_rng(seed))
         plant = make_plant(setup, instants, initial_replicas(setup, arrivals), np.random.default_rng([seed, 1]))
@@ -131,9 +133,11 @@ def run_policy(
         )
         runs.append(run)
         scores.append(score(run, setup.slo_s, setup.late_ratio))
-        knows_history = policy.knows_history
+        policies.append(policy)
     progress(1.0)
-    return Outcome(name, setup, tuple(seeds), tuple(scores), runs[0], knows_history)
+    first = policies[0]
+    reasons = explain(first.scaler, arrivals.start)
+    return Outcome(name, setup, tuple(seeds), tuple(scores), runs[0], first.knows_history, reasons)
 
 
 def run_all(

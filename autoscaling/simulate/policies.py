@@ -94,6 +94,13 @@ def make_policy(name: str, situation: Situation) -> Policy:
     return Policy(scaler, situation.history is not None and _learn(scaler, situation.history))
 
 
+def explain(scaler: Scaler, start_s: float) -> tuple[tuple[float, str], ...]:
+    """Second and words of each decision that a policy remembers: one that Ray calls, with a method `explain()`."""
+    tell = getattr(getattr(scaler, "policy", None), "explain", None)
+    told = tell() if tell is not None else []
+    return tuple((float(one["at_s"]) - start_s, str(one["words"])) for one in told)
+
+
 def _learn(scaler: Scaler, history: Arrivals) -> bool:
     for owner in (scaler, getattr(scaler, "policy", None)):
         learn = getattr(owner, "learn", None)

@@ -146,7 +146,7 @@ def load_policy(path: str, kwargs: Mapping[str, Any]) -> Policy:
         given: Any = AutoscalingPolicy
         found: Any = given(policy_function=path, policy_kwargs=dict(kwargs)).get_policy()
         if not inspect.isclass(found) and kwargs:
-            raise PolicyError(f"policy {path} is a function, so it takes no --kwargs")
+            raise PolicyError(f"policy {path} is a function: it takes no --policy-kwargs")
         policy: Any = found(**kwargs) if inspect.isclass(found) else found
         if not callable(policy):
             raise PolicyError(f"policy {path} cannot be called")

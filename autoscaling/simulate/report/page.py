@@ -52,7 +52,7 @@ def page(
 
     table = rows(outcomes, changes)
     sections = [
-        (_title(outcome, change), Markup(_own_ids(timeline(outcome, arrivals), place)))
+        (_title(outcome, change), Markup(_own_ids(timeline(outcome, arrivals), place)), outcome.reasons)
         for place, (outcome, change) in enumerate(zip(outcomes[:MAX_TIMELINES], changes, strict=False))
     ]
     facts = {

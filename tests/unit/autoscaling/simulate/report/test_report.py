@@ -85,6 +85,9 @@ def test_a_page_stands_alone(outcomes: list[Outcome]) -> None:
     references = set(re.findall(r"url\(#([^)]*)\)", written)) | {address[1:] for address in found.addresses}
     assert references <= set(found.ids)
     assert "&lt;a&amp;b&gt;.csv" in written
+    assert outcomes[0].reasons
+    for _, words in outcomes[0].reasons:
+        assert words.replace(">", "&gt;") in written
     for label in ("arrivals", "forecast bound", "wanted", "ready", "violations a second"):
         assert label in written
     assert written == page(outcomes, CHANGES, ARRIVALS, {"arrivals": "<a&b>.csv", "history": None})
