@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,10 +14,12 @@ from autoscaling.simulate.service import Service, startup
 NUM_REQUESTS = 120_000
 
 
-def mean_wait_s(plant: type[Fleet] | type[Cluster], rate_per_s: float, service: Service, num_replicas: int) -> float:
+def mean_wait_s(
+    plant: type[Fleet] | type[Cluster], rate_per_s: float, service: Service, num_replicas: int, **options: Any
+) -> float:
     rng = np.random.default_rng(11)
     instants = np.cumsum(rng.exponential(1.0 / rate_per_s, NUM_REQUESTS))
-    made = plant(instants, service, startup(1.0, 0.0, rng), 1.0, rng, num_replicas)
+    made = plant(instants, service, startup(1.0, 0.0, rng), 1.0, rng, num_replicas, **options)
     made.advance(np.inf)
     return float(made.latencies().mean()) - service.batch_s(1)
 
@@ -44,3 +48,15 @@ def test_several_servers_wait_as_erlang_s_formula_says(plant: type[Fleet] | type
     expected_s = waits_ratio * 0.1 / (num_replicas - offered)
     found_s = mean_wait_s(plant, offered / 0.1, Service(0.1, 0.0, variation=1.0), num_replicas)
     assert found_s == pytest.approx(expected_s, rel=0.07)
+
+
+def test_two_choices_wait_longer_than_one_queue_and_much_less_than_a_choice_at_random() -> None:
+    """Mitzenmacher 2001: with many servers a queue of i or more has probability load ** (2 ** i - 1)."""
+    load, num_replicas = 0.8, 50
+    in_system = sum(load ** (2**place - 1) for place in range(1, 12))
+    expected_s = 0.1 * (in_system / load - 1.0)
+    service = Service(0.1, 0.0, variation=1.0)
+    rate_per_s = load * num_replicas / 0.1
+    two_s = mean_wait_s(Cluster, rate_per_s, service, num_replicas, max_ongoing=1000)
+    assert two_s == pytest.approx(expected_s, rel=0.1)
+    assert mean_wait_s(Cluster, rate_per_s, service, num_replicas) < two_s < 0.1 * load / (1.0 - load)
