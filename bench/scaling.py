@@ -8,7 +8,6 @@ minutes are not scored.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,26 +16,19 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from ray.serve.autoscaling_policy import default_autoscaling_policy
-from ray.serve.config import AutoscalingConfig
 
-from autoscaling.policy.capacity import BatchCurve
-from autoscaling.policy.planner import Goal, Planner
 from autoscaling.simulate.arrivals import Arrivals
-from autoscaling.simulate.fleet import Fleet
-from autoscaling.simulate.planned import PlannedScaler
-from autoscaling.simulate.ray_scaler import RayScaler
-from autoscaling.simulate.rivals import Constant, KnativeScaler, Oracle
-from autoscaling.simulate.run import Scaler, Score, score, simulate
-from autoscaling.simulate.service import Service, startup
+from autoscaling.simulate.experiment import Load, run_policy
+from autoscaling.simulate.policies import NAMES
+from autoscaling.simulate.run import Score
+from autoscaling.simulate.setup import Setup
 
-SERVICE = Service(0.20, 0.05, 8)
-CURVE = BatchCurve(SERVICE.call_s, SERVICE.row_s, SERVICE.max_batch)
-SLO_S = 1.5
-MAX_REPLICAS = 60
-WARM_UP_S = 600.0
+SETUP = Setup(call_s=0.20, row_s=0.05, max_batch=8, slo_s=1.5, max_replicas=60, score_from_s=600.0)
 
 NOISE_RATIO, NOISE_S = 0.12, 5.0
+
+OTHER_SEEDS = 1000
+"""Added to the seed of the counts to get that of the instants within their seconds."""
 
 Counts = NDArray[np.int64]
 Rng = np.random.Generator
@@ -87,51 +79,12 @@ TRACES: dict[str, Callable[[Path, Rng], Counts]] = {
 }
 
 
-def _ray(**options: float) -> RayScaler:
-    with warnings.catch_warnings():
-        # Ray marks the interval as deprecated in favour of variables that it does not read.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        config = AutoscalingConfig(**{"min_replicas": 1, "max_replicas": MAX_REPLICAS, **options})
-    return RayScaler(default_autoscaling_policy, config)
-
-
-def make_scaler(name: str, counts: Counts, startup_s: float) -> Scaler:
-    """Make a policy afresh.
-
-    Args:
-        name: headrace, ray, ray-tuned, kpa, oracle, or static:N.
-        counts: What the oracle knows.
-        startup_s: Time of a start, seconds.
-    """
-    if name.startswith("static:"):
-        return Constant(int(name.removeprefix("static:")))
-    makers: dict[str, Callable[[], Scaler]] = {
-        "headrace": lambda: PlannedScaler(Planner(Goal(SLO_S), CURVE), startup_s),
-        "ray": lambda: _ray(target_ongoing_requests=2),
-        "ray-tuned": lambda: _ray(
-            target_ongoing_requests=4,
-            upscale_delay_s=0,
-            downscale_delay_s=180,
-            downscaling_factor=0.3,
-            metrics_interval_s=2,
-            look_back_period_s=10,
-        ),
-        "kpa": lambda: KnativeScaler(5.6),
-        "oracle": lambda: Oracle(counts, SERVICE.rate_per_s, SLO_S - SERVICE.batch_s(8), startup_s),
-    }
-    return makers[name]()
-
-
 def measure(trace: str, folder: Path, policy: str, startup_s: float, seed: int) -> Score:
     """Simulate one policy on one trace."""
     rng = np.random.default_rng(seed)
-    counts = TRACES[trace](folder, rng)
-    instants = Arrivals(0, counts).instants(rng)
-    num_replicas = 2 + int(counts[:60].mean() / SERVICE.rate_per_s)
-    fleet = Fleet(instants, SERVICE, startup(startup_s, 0.0, rng), SLO_S, rng, num_replicas)
-    scaler = make_scaler(policy, counts, startup_s)
-    run = simulate(instants, fleet, scaler, len(counts), max_replicas=MAX_REPLICAS, score_from_s=WARM_UP_S)
-    return score(run, SLO_S)
+    arrivals = Arrivals(0, TRACES[trace](folder, rng))
+    setup = SETUP.model_copy(update={"startup_s": startup_s})
+    return run_policy(policy, setup, Load(arrivals), [seed + OTHER_SEEDS]).scores[0]
 
 
 def main(
@@ -139,14 +92,14 @@ def main(
     trace: Annotated[list[str] | None, typer.Option(help="bursty, noisy, azure, worldcup; without it all.")] = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option(help="headrace, ray, ray-tuned, kpa, oracle or static:N."),
+        typer.Option(help="As `headrace simulate` takes them: headrace, ray, static:N, package.module:Class, ..."),
     ] = None,
     startup_s: Annotated[list[float] | None, typer.Option(help="Time of a start, seconds; 10 and 60.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Means of so many runs.")] = 3,
 ) -> None:
     """Print SLO attainment, replica-hours and p99 latency of every policy on every trace."""
     for name in trace or TRACES:
-        for scaler in policy or ("headrace", "ray", "ray-tuned", "kpa", "oracle"):
+        for scaler in policy or NAMES:
             for start_s in startup_s or (10.0, 60.0):
                 scores = [measure(name, traces, scaler, start_s, seed) for seed in range(seeds)]
                 attainment, hours, p99_s = (

@@ -118,6 +118,11 @@ class HeadracePolicy:
             self._target = self._held(context)
         return self._target, {}
 
+    @property
+    def bound_per_s(self) -> float | None:
+        """What the last forecast says that arrivals will not exceed, rows a second; None: there is none yet."""
+        return None if self._decision is None else self._decision.bound_per_s
+
     def explain(self) -> list[dict[str, Any]]:
         """The last changes of the number, the newest last, each with its reasons."""
         return self._log.dump()

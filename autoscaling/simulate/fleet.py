@@ -31,6 +31,8 @@ class Observation(NamedTuple):
         num_late: Total of those that were answered after the SLO.
         num_batches: Total of batches that ended.
         busy_s: Total of their times, seconds.
+        num_refused: Total of requests that were refused.
+        num_lost: Total of requests that were lost with a replica and will have no answer.
     """
 
     now_s: float
@@ -43,6 +45,18 @@ class Observation(NamedTuple):
     num_late: int
     num_batches: int
     busy_s: float
+    num_refused: int = 0
+    num_lost: int = 0
+
+    @property
+    def num_ended(self) -> int:
+        """Total of requests that wait for nothing any more: answered, refused or lost."""
+        return self.num_done + self.num_refused + self.num_lost
+
+    @property
+    def num_missed(self) -> int:
+        """Total of those that were not answered within the SLO."""
+        return self.num_late + self.num_refused + self.num_lost
 
 
 class Fleet:
@@ -55,7 +69,14 @@ class Fleet:
         slo_s: A request that takes longer is late, seconds.
         rng: Draws batch times, and which replicas go.
         num_replicas: Ready at the start.
+
+    Attributes:
+        refused: See `plant.Plant`: it refuses nothing.
+        lost: Likewise.
+        node_s: Likewise; it has no nodes.
     """
+
+    node_s = 0.0
 
     def __init__(
         self,
@@ -66,6 +87,8 @@ class Fleet:
         rng: np.random.Generator,
         num_replicas: int = 1,
     ) -> None:
+        self.refused: list[int] = []
+        self.lost: list[int] = []
         self._service, self._startup, self._slo_s, self._rng = service, startup, slo_s, rng
         self._num_requests = len(instants)
         self._arrived: list[float] = [*instants.tolist(), np.inf]

@@ -1,30 +1,28 @@
 """Ray Serve's own way from requests to replicas, in virtual time.
 
-What a handle holds is sampled, pushed and averaged at Ray's intervals, by Ray's average. The policy is called as Ray's
-wrapper calls it, with Ray's own fast path from zero, factors and delays; only the order in which they come is written
-here once more, since the wrapper reads the wall clock.
+A policy sees the context that Ray's controller would give it (ray_reports.py) and is called as Ray's wrapper calls it,
+with Ray's own fast path from zero, factors and delays; only the order in which they come is written here once more,
+since the wrapper reads the wall clock.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from ray.serve import autoscaling_policy
-from ray.serve._private.common import DeploymentID, TimeStampedValue
-from ray.serve._private.metrics_utils import time_weighted_average
-from ray.serve.config import AutoscalingConfig, AutoscalingContext
+from ray.serve._private.common import ReplicaID
+from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
 from autoscaling.simulate.fleet import Observation
+from autoscaling.simulate.policy_error import PolicyError
+from autoscaling.simulate.ray_reports import DEPLOYMENT, REPORTER, Reports
+from autoscaling.simulate.service import Service
 
 Policy = Callable[[AutoscalingContext], tuple[int | float, dict[str, Any]]]
-
-DEPLOYMENT = DeploymentID("simulated", "simulated")
-
-RECORD_SHARE = 0.2
-"""A handle samples this often in a look-back period, or at the push interval if that is shorter. Source: Ray 2.60,
-`RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR`."""
 
 
 class RayScaler:
@@ -33,32 +31,44 @@ class RayScaler:
     Args:
         policy: Ray's default one, or a custom one.
         config: Its intervals, delays and bounds.
+        epoch_s: What Ray's clock shows when the simulation's shows 0, seconds.
+        service: What replicas report of their batches. None: nothing.
     """
 
-    def __init__(self, policy: Policy, config: AutoscalingConfig) -> None:
-        self._config = config
-        self._policy = policy
+    def __init__(
+        self,
+        policy: Policy,
+        config: AutoscalingConfig,
+        epoch_s: float = 0.0,
+        service: Service | None = None,
+    ) -> None:
+        self.policy = policy
+        self._config, self._epoch_s = config, epoch_s
+        self._reports = Reports(config, epoch_s, service)
         self._state: dict[str, Any] = {}
         self._target: int | None = None
-        self._record_s = min(RECORD_SHARE * config.look_back_period_s, config.metrics_interval_s)
-        self._next_record_s = self._next_push_s = 0.0
-        self._recorded: list[TimeStampedValue] = []
-        self._queued: list[TimeStampedValue] = []
-        self._pushed: tuple[list[TimeStampedValue], list[TimeStampedValue]] = ([], [])
         self._last_up_s: float | None = None
         self._last_down_s: float | None = None
+        self._replicas = [REPORTER]
+
+    @property
+    def bound_per_s(self) -> float | None:
+        """What the policy thinks that arrivals will not exceed, if it says so, requests a second."""
+        bound_per_s: float | None = getattr(self.policy, "bound_per_s", None)
+        return bound_per_s
 
     def __call__(self, seen: Observation) -> int:
         """See `Scaler`."""
-        self._measure(seen)
+        self._reports.add(seen)
         if self._target is None:
             self._target = seen.num_ready + seen.num_starting
         context = self._context(seen, self._target)
-        wanted = min(max(self._decide(context, seen.now_s), self._config.min_replicas), self._config.max_replicas)
+        now_s = seen.now_s + self._epoch_s
+        wanted = min(max(self._decide(context, now_s), self._config.min_replicas), self._config.max_replicas)
         if wanted > self._target:
-            self._last_up_s = seen.now_s
+            self._last_up_s = now_s
         elif wanted < self._target:
-            self._last_down_s = seen.now_s
+            self._last_down_s = now_s
         self._target = wanted
         return wanted
 
@@ -68,7 +78,7 @@ class RayScaler:
         if from_zero is not None:
             return from_zero
         delays = autoscaling_policy._extract_internal_policy_state(self._state)
-        desired, state = self._policy(context)
+        desired, state = self._policy_s_answer(context)
         scaled = autoscaling_policy._apply_scaling_factors(desired, context.current_num_replicas, self._config)
         if context.current_num_replicas > 0 or scaled <= 0:
             target = context.target_num_replicas
@@ -76,45 +86,92 @@ class RayScaler:
         self._state = {**state, **delays}
         return scaled
 
-    def _measure(self, seen: Observation) -> None:
-        """Sample what the handle holds, and push the samples of the look-back period."""
-        if seen.now_s >= self._next_record_s:
-            self._next_record_s += self._record_s
-            total = float(seen.num_queued + seen.num_running)
-            self._recorded.append(TimeStampedValue(seen.now_s, total))
-            self._queued.append(TimeStampedValue(seen.now_s, float(seen.num_queued)))
-        if seen.now_s >= self._next_push_s:
-            self._next_push_s += self._config.metrics_interval_s
-            since_s = seen.now_s - self._config.look_back_period_s
-            self._recorded = [sample for sample in self._recorded if sample.timestamp >= since_s]
-            self._queued = [sample for sample in self._queued if sample.timestamp >= since_s]
-            self._pushed = (list(self._recorded), list(self._queued))
+    def _policy_s_answer(self, context: AutoscalingContext) -> tuple[int | float, dict[str, Any]]:
+        try:
+            desired, state = self.policy(context)
+            if not -1e9 < desired < 1e9:
+                raise ValueError(f"it asked for {desired} replicas")
+            return desired, dict(state)
+        except Exception as error:  # the border to a user's code; in Ray's controller this stops every application
+            name = getattr(self.policy, "__name__", type(self.policy).__name__)
+            at_s = context.current_time
+            raise PolicyError(f"policy {name} failed at second {at_s:g}: {type(error).__name__}: {error}") from error
 
     def _context(self, seen: Observation, target: int) -> AutoscalingContext:
-        total, queued = (self._average(samples, seen.now_s) for samples in self._pushed)
+        now_s, reports = seen.now_s, self._reports
+        has_replicas = seen.num_ready > 0
         return AutoscalingContext(
             deployment_id=DEPLOYMENT,
             deployment_name=DEPLOYMENT.name,
             app_name=DEPLOYMENT.app_name,
             current_num_replicas=seen.num_ready,
             target_num_replicas=target,
-            running_replicas=[],
-            total_num_requests=total,
-            total_queued_requests=queued,
-            aggregated_metrics={},
-            raw_metrics={},
+            running_replicas=self._running(seen.num_ready),
+            total_num_requests=reports.num_requests(now_s),
+            total_queued_requests=reports.num_queued(now_s),
+            aggregated_metrics=(lambda: reports.averaged(now_s)) if has_replicas else {},
+            raw_metrics=reports.raw if has_replicas else {},
             capacity_adjusted_min_replicas=self._config.min_replicas,
             capacity_adjusted_max_replicas=self._config.max_replicas,
-            policy_state=self._state,
+            policy_state=dict(self._state),
             last_scale_up_time=self._last_up_s,
             last_scale_down_time=self._last_down_s,
-            current_time=seen.now_s,
+            current_time=now_s + self._epoch_s,
             config=self._config,
         )
 
-    def _average(self, samples: list[TimeStampedValue], now_s: float) -> float:
-        if not samples:
-            return 0.0
-        last_window_s = max(now_s - samples[-1].timestamp, 1e-9)
-        average = time_weighted_average(samples, last_window_s=last_window_s)
-        return 0.0 if average is None or not math.isfinite(average) else average
+    def _running(self, num_ready: int) -> list[ReplicaID]:
+        while len(self._replicas) < num_ready:
+            self._replicas.append(ReplicaID(f"{DEPLOYMENT.name}-{len(self._replicas)}", DEPLOYMENT))
+        return self._replicas[:num_ready]
+
+
+def default_policy() -> Policy:
+    """Ray's own."""
+    policy: Policy = autoscaling_policy.default_autoscaling_policy
+    return policy
+
+
+def load_policy(path: str, kwargs: Mapping[str, Any]) -> Policy:
+    """Load a policy as Serve does: imported, pickled by value, read again, and constructed if it is a class.
+
+    Args:
+        path: `package.module:Class`, or a function.
+        kwargs: What a class is constructed with.
+
+    Raises:
+        PolicyError: There is no such thing, or it cannot be pickled or constructed.
+    """
+    try:
+        given: Any = AutoscalingPolicy
+        found: Any = given(policy_function=path, policy_kwargs=dict(kwargs)).get_policy()
+        if not inspect.isclass(found) and kwargs:
+            raise PolicyError(f"policy {path} is a function: it takes no --policy-kwargs")
+        policy: Any = found(**kwargs) if inspect.isclass(found) else found
+        if not callable(policy):
+            raise PolicyError(f"policy {path} cannot be called")
+    except PolicyError:
+        raise
+    except Exception as error:  # the border to a user's code: whatever its import or its constructor raises
+        raise PolicyError(f"policy {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    loaded: Policy = policy
+    return loaded
+
+
+def make_config(min_replicas: int, max_replicas: int, options: Mapping[str, Any]) -> AutoscalingConfig:
+    """Ray's own settings.
+
+    Raises:
+        PolicyError: An option is unknown or out of its bounds.
+    """
+    unknown = sorted(set(options) - set(AutoscalingConfig.model_fields))
+    if unknown:
+        raise PolicyError(f"Ray's AutoscalingConfig has no option {', '.join(unknown)}")
+    try:
+        with warnings.catch_warnings():
+            # Ray marks the interval as deprecated in favour of variables that it does not read.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return AutoscalingConfig(**{"min_replicas": min_replicas, "max_replicas": max_replicas, **options})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise PolicyError(f"Ray's AutoscalingConfig refuses {faults}") from error

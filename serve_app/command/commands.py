@@ -8,7 +8,10 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from serve_app.command import simulate
+
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(simulate.app)
 
 DEFAULT_CONFIG = Path("deploy/local.yaml")
 

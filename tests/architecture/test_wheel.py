@@ -52,6 +52,12 @@ def test_the_bundled_models_are_in_it_with_every_file(wheel: zipfile.ZipFile) ->
     assert files <= set(wheel.namelist())
 
 
+def test_the_templates_of_pages_are_in_it(wheel: zipfile.ZipFile) -> None:
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "autoscaling").rglob("*.j2")}
+    assert templates
+    assert templates <= set(wheel.namelist())
+
+
 def _metadata(wheel: zipfile.ZipFile, name: str) -> str:
     (path,) = [entry for entry in wheel.namelist() if entry.endswith(f".dist-info/{name}")]
     return wheel.read(path).decode()
