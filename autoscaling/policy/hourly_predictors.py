@@ -21,7 +21,7 @@ SOFT_RATIO = 0.02
 KEPT_DAYS, PENALTY = {"log": 4.0, "root": 14.0}, 5.0
 """Half-life of what a regression learned, and its penalty."""
 
-LOG_OFFSET = 0.05
+LOG_OFFSET, MAX_STEEPNESS = 0.05, 4.0
 
 Scale = Literal["log", "root"]
 _Rates = NDArray[np.float64]
@@ -88,9 +88,11 @@ class Regression:
         """Take the rate that came, over the level that was."""
         scaled = self._to_scale(seen)
         target = float(self._to_scale(np.array([actual]))[0] - scaled[0])
-        # An error on the scale is so much larger in requests where there are many.
-        steepness = math.sqrt(actual) if self._scale == "root" else actual
-        self.ridge.learn(self._lags.features(scaled, place), target, min(steepness + LOG_OFFSET, 4.0))
+        # An error on the scale is larger in requests where many are forecast. Not where many came: that would favour
+        # forecasts that are too high.
+        forecast = max(self.forecast(seen, place), 0.0)
+        steepness = math.sqrt(forecast) if self._scale == "root" else forecast
+        self.ridge.learn(self._lags.features(scaled, place), target, min(steepness + LOG_OFFSET, MAX_STEEPNESS))
 
     def _to_scale(self, rates: _Rates) -> _Rates:
         scaled: _Rates = np.sqrt(rates) if self._scale == "root" else np.log(rates + LOG_OFFSET)
@@ -141,7 +143,8 @@ class Predictors:
         if math.isnan(rates[NAMES.index("weekly")]):
             rates[NAMES.index("weekly")] = daily
         known = np.array([last if math.isnan(rate) else rate for rate in rates])
-        return np.clip(known, 0.0, history.most)
+        clipped: _Rates = np.clip(known, 0.0, history.most)
+        return clipped
 
     def learn(self, seen: _Rates, place: int, level: float, rate_per_s: float) -> None:
         """Take the rate an hour after something was seen."""
