@@ -7,6 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from autoscaling.policy.behavior import Behavior
+from autoscaling.policy.schedule import Schedule
+from autoscaling.policy.thresholds import Thresholds
 from models.manifest import Strict
 
 POLICY = "autoscaling.policy:HeadracePolicy"
@@ -17,7 +20,7 @@ LOOK_BACK_S = 5.0
 """Of Serve's reports; Headrace's policy takes single points, the newest of which are as old as one interval or two."""
 
 OF_POLICY: dict[str, frozenset[str]] = {
-    "headrace": frozenset(("slo_s", "late_ratio", "startup_s", "keep_alive_s")),
+    "headrace": frozenset(("slo_s", "late_ratio", "startup_s", "keep_alive_s", "behavior", "schedules", "thresholds")),
     "ray": frozenset(("target_ongoing_requests", "upscale_delay_s", "downscale_delay_s")),
 }
 """The options that only one policy knows."""
@@ -40,6 +43,13 @@ class Autoscaling(Strict):
     )
     keep_alive_s: float = Field(
         300.0, ge=0, description="headrace, min_replicas 0: the last replica goes after so long without a request."
+    )
+    behavior: Behavior | None = Field(
+        None, description="headrace: how fast the number may change, as in Kubernetes' HPA; None: at once."
+    )
+    schedules: tuple[Schedule, ...] = Field((), description="headrace: bounds by the clock.")
+    thresholds: Thresholds | None = Field(
+        None, description="headrace: step on utilisation instead of planning ahead; None: plan."
     )
     target_ongoing_requests: float = Field(2.0, gt=0, description="ray: Serve calls a replica should hold on average.")
     upscale_delay_s: float = Field(10.0, ge=0, description="ray: how long more must be needed.")
@@ -68,7 +78,7 @@ class Autoscaling(Strict):
         bounds = {"min_replicas": self.min_replicas, "max_replicas": self.max_replicas}
         if self.policy == "ray":
             return bounds | {name: getattr(self, name) for name in OF_POLICY["ray"]}
-        given = {name: getattr(self, name) for name in sorted(OF_POLICY["headrace"])}
+        given = self.model_dump(mode="json", include=set(OF_POLICY["headrace"]), exclude_none=True)
         known = {name: value for name, value in (measured or {}).items() if name not in self.model_fields_set}
         return bounds | {
             # The policy holds and limits by itself: what it says is to be done at once.

@@ -5,7 +5,11 @@
     forecast.py    the highest rate within the time that a start takes
     capacity.py    a rate -> replicas
     starts.py      how long a start takes, and what is on its way
+    losses.py      how often replicas go untold, and spare ones for that
     planner.py     all of them -> a decision
+    thresholds.py  steps on utilisation, instead of a plan
+    schedule.py    bounds by the clock
+    behavior.py    how fast the number may change
     explain.py     a decision in words
     memory.py      what was learned, across deployments
     ray_policy.py  the whole as Ray Serve calls it

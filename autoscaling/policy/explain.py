@@ -25,12 +25,15 @@ def in_words(before: int, decision: Decision) -> str:
         "panic": f"sudden rise to {decision.short_per_s:.4g} rows/s, "
         f"from {decision.rate_per_s:.4g} over the last half minute",
         "backlog": f"{decision.num_queued:.4g} rows wait, more than will be in time",
+        "utilisation": f"utilisation {decision.busy_ratio:.2f}",
+        "silence": "nothing is reported",
         "hold": f"so many were needed within the last {decision.hold_s:.3g} s",
     }
     words = reasons.get(decision.reason, decision.reason)
     strain = f"; late answers raise the margins {decision.strain:.2g} times" if decision.strain > 1.0 else ""
+    spare = f"; {decision.num_spare} spare for losses" if decision.num_spare else ""
     limits = f"; {decision.limited}" if decision.limited else ""
-    return f"{before} -> {decision.num_replicas}: {words}{strain}{limits}"
+    return f"{before} -> {decision.num_replicas}: {words}{strain}{spare}{limits}"
 
 
 class DecisionLog:

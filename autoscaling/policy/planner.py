@@ -19,8 +19,9 @@ from typing import Any, Literal, NamedTuple
 from autoscaling.policy.capacity import BatchCurve, capacity_of, replicas_for
 from autoscaling.policy.demand import LONG_S, SHORT_S, Demand
 from autoscaling.policy.forecast import STEP_S, LeadForecast
+from autoscaling.policy.losses import Losses
 
-Reason = Literal["rate", "forecast", "panic", "backlog", "hold"]
+Reason = Literal["rate", "forecast", "panic", "backlog", "hold", "utilisation", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Sight(NamedTuple):
         num_wanted: Replicas that serve or were asked for.
         startup_s: Time from the decision for a replica until it serves, seconds.
         ready_in_s: When each replica that was asked for will serve, seconds from now.
+        losses: How often replicas go untold; None: never.
     """
 
     now_s: float
@@ -66,6 +68,7 @@ class Sight(NamedTuple):
     num_wanted: int
     startup_s: float
     ready_in_s: Sequence[float]
+    losses: Losses | None = None
 
 
 class Decision(NamedTuple):
@@ -85,6 +88,8 @@ class Decision(NamedTuple):
         num_queued: Requests that wait.
         hold_s: For how long replicas are held that are needed no more, seconds.
         limited: What bounds, schedules or behaviour made of the number, in words; empty: nothing.
+        busy_ratio: Utilisation of the replicas, where that decided.
+        num_spare: Replicas of these that are kept for others' losses.
     """
 
     num_replicas: int
@@ -100,6 +105,12 @@ class Decision(NamedTuple):
     num_queued: float = 0.0
     hold_s: float = 0.0
     limited: str = ""
+    busy_ratio: float = 0.0
+    num_spare: int = 0
+
+
+NOTHING_DECIDED = Decision(0, "silence", 0.0, 0.0, 0.0, 0.0, "peak", 1.0, 0.0)
+"""Before the first decision."""
 
 
 PANIC_SIGMAS = 3.0
@@ -160,6 +171,10 @@ class Planner:
             rates["panic"] = short
         reason = max(rates, key=rates.__getitem__)
         need = replicas_for(rates[reason], capacity, burstiness, goal.caution * math.sqrt(strain))
+        num_spare = 0
+        if sight.losses is not None:
+            num_spare = sight.losses.spare(need, sight.startup_s, goal.late_ratio)
+            need += num_spare
         hold_s = (goal.hold_s + HOLD_STARTS * sight.startup_s) * math.sqrt(strain)
         held = self._held(sight.now_s, need, hold_s)
         num_replicas = max(need, held)
@@ -183,6 +198,7 @@ class Planner:
             short,
             sight.num_queued,
             hold_s,
+            num_spare=num_spare,
         )
 
     def _strain(self, sight: Sight) -> float:

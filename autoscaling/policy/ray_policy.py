@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoscaling.policy.behavior import Limiter, behavior_of
 from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.explain import DecisionLog
+from autoscaling.policy.losses import Losses
 from autoscaling.policy.memory import Memory, in_cluster
-from autoscaling.policy.planner import Decision, Goal, Planner, Sight
+from autoscaling.policy.planner import NOTHING_DECIDED, Decision, Goal, Planner, Sight
+from autoscaling.policy.schedule import Calendar, Schedule
 from autoscaling.policy.signals import Reader, Signals
 from autoscaling.policy.starts import Starts
+from autoscaling.policy.thresholds import Stepper, Thresholds
 
 logger = logging.getLogger("ray.serve")
 
 TICK_S = 1.0
-"""Decisions are made once in so long; between them the last one is given again."""
+"""Decisions are made once in so long; between them the number stays as it is."""
 
 STALE_S = 10.0
 """Reports that are older leave the number as it is; so do fewer than three of the intervals at which they come."""
@@ -47,6 +51,9 @@ class HeadracePolicy:
         startup_s: Time of a replica's start until one was seen, seconds.
         keep_alive_s: Where `min_replicas` is 0, the last replica goes after so long without a request, seconds.
         goal: Further attributes of `planner.Goal`.
+        behavior: How fast the number may change, see `behavior.Behavior`; None: at once.
+        schedules: Bounds by the clock, see `schedule.Schedule`.
+        thresholds: Step on utilisation instead of planning, see `thresholds.Thresholds`; None: plan.
 
     Raises:
         ValueError: An option cannot be.
@@ -62,6 +69,9 @@ class HeadracePolicy:
         startup_s: float = 15.0,
         keep_alive_s: float = 300.0,
         goal: Mapping[str, float] | None = None,
+        behavior: Mapping[str, Any] | None = None,
+        schedules: Sequence[Mapping[str, Any]] = (),
+        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         call_s, row_s, max_rows = curve
         if not (slo_s > 0.0 and 0.0 < late_ratio < 1.0 and startup_s >= 0.0 and keep_alive_s >= 0.0):
@@ -72,6 +82,7 @@ class HeadracePolicy:
             raise ValueError(f"curve {curve} must be [call_s, row_s, max_rows] of batches that take some time")
         self._planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))
         self._starts = Starts(startup_s)
+        self._losses = Losses()
         self._keep_alive_s = keep_alive_s
         self._reader = Reader()
         self._log = DecisionLog()
@@ -82,7 +93,10 @@ class HeadracePolicy:
         self._heard_s = self._asked_s = 0.0
         self._kept_s = 0.0
         self._careful_until_s = CAREFUL_S
-        self._decision: Decision | None = None
+        self._last = NOTHING_DECIDED
+        self._limiter = Limiter(behavior_of(behavior)) if behavior is not None else None
+        self._calendar = Calendar([Schedule(**schedule) for schedule in schedules])
+        self._stepper = Stepper(Thresholds(**thresholds)) if thresholds is not None else None
         self._target = 1
         self.num_errors = 0
 
@@ -101,7 +115,7 @@ class HeadracePolicy:
             self.num_errors += 1
             if self.num_errors & (self.num_errors - 1) == 0:
                 logger.exception("the autoscaling policy failed %d times; the number is kept", self.num_errors)
-            self._target = _whole(getattr(context, "target_num_replicas", None), self._target)
+            self._target = self._held(context)
         return self._target, {}
 
     @property
@@ -117,11 +131,15 @@ class HeadracePolicy:
         target = _whole(context.target_num_replicas, self._target)
         now_s = self._clock.now_s(context.current_time)
         self._recall(context)
+        if target > 0 and self._target == 0:
+            # Serve itself brings the first replica up when a request comes; that it did is the only sign of it yet.
+            self._asked_s = now_s
         if now_s < self._next_tick_s:
-            return self._target
+            return target
         self._next_tick_s = now_s + TICK_S
         num_ready = _whole(context.current_num_replicas, target)
         self._starts.update(now_s, num_ready, max(target, num_ready))
+        self._losses.update(now_s, num_ready, target)
         signals = self._reader.read(context.raw_metrics)
         if signals.arrived:
             self._heard_s = now_s
@@ -129,42 +147,66 @@ class HeadracePolicy:
             self._asked_s = now_s
         if signals.curve is not None:
             self._planner.curve = signals.curve
+        decision = self._wish(context, now_s, signals, num_ready, target)
+        decision = self._bounded(context, now_s, decision, target)
+        if decision.num_replicas != target:
+            self._log.add(float(context.current_time or 0.0), target, decision)
+        if decision.num_replicas != target or now_s >= self._kept_s + KEEP_S:
+            self._keep(now_s, decision)
+        return decision.num_replicas
+
+    def _held(self, context: Any) -> int:
+        """What Serve has as the target, or the last known one where not even that can be read."""
+        try:
+            return _whole(context.target_num_replicas, self._target)
+        except Exception:  # as in `__call__`
+            return self._target
+
+    def _wish(self, context: Any, now_s: float, signals: Signals, num_ready: int, target: int) -> Decision:
+        """What there should be by what is known; as it is, where reports are missing."""
         interval_s = _positive(getattr(context.config, "metrics_interval_s", None), 0.0)
         if now_s - self._heard_s > max(STALE_S, 3.0 * interval_s):
-            return target
-        sight = self._sight(now_s, signals, num_ready, max(target, num_ready))
-        decision = self._planner.decide(sight)
-        wanted = self._bounded(context, now_s, decision, target)
-        if wanted != target:
-            self._log.add(float(context.current_time or 0.0), target, decision._replace(num_replicas=wanted))
-        if wanted != target or now_s >= self._kept_s + KEEP_S:
-            self._keep(now_s, decision)
-        self._decision = decision
-        return wanted
-
-    def _sight(self, now_s: float, signals: Signals, num_ready: int, num_wanted: int) -> Sight:
-        return Sight(
+            return self._last._replace(num_replicas=target, reason="silence")
+        sight = Sight(
             now_s,
             signals.arrived,
             signals.num_ended,
             signals.num_late,
             signals.num_queued,
             num_ready,
-            num_wanted,
+            max(target, num_ready),
             self._starts.startup_s(now_s),
             self._starts.ready_in_s(now_s),
+            self._losses,
         )
+        decision = self._last = self._planner.decide(sight)
+        if self._stepper is not None:
+            stepped = self._stepper.wanted(now_s, signals.busy_ratio, target)
+            busy_ratio = signals.busy_ratio or 0.0
+            return decision._replace(num_replicas=stepped, reason="utilisation", busy_ratio=busy_ratio)
+        if decision.num_replicas < target and now_s < self._careful_until_s:
+            return decision._replace(num_replicas=target, reason="hold")
+        return decision
 
-    def _bounded(self, context: Any, now_s: float, decision: Decision, target: int) -> int:
-        """The decision within the bounds; nothing goes while too little is known, or as long as the last is kept."""
+    def _bounded(self, context: Any, now_s: float, decision: Decision, target: int) -> Decision:
+        """The wish within the bounds of settings and schedules, as fast as the behaviour lets it change."""
         wanted = decision.num_replicas
         low = _whole(context.capacity_adjusted_min_replicas, 0)
         high = max(low, _whole(context.capacity_adjusted_max_replicas, wanted))
-        if wanted < target and now_s < self._careful_until_s:
-            wanted = target
-        if low < 1 <= target:
+        scheduled = self._calendar.bounds(_positive(context.current_time, 0.0))
+        floor = min(max(low, scheduled.min_replicas or 0), high)
+        ceiling = high if scheduled.max_replicas is None else max(floor, min(high, scheduled.max_replicas))
+        if floor < 1 <= target:
             wanted = 0 if now_s - self._asked_s >= self._keep_alive_s else max(wanted, 1)
-        return min(max(wanted, low), high)
+        bounded = min(max(wanted, floor), ceiling)
+        limited = self._limiter.limit(now_s, target, bounded) if self._limiter is not None else bounded
+        limits = []
+        if bounded != wanted:
+            where = f"schedule {scheduled.name}, " if scheduled.name else ""
+            limits.append(f"{where}{'at least' if bounded > wanted else 'at most'} {bounded}")
+        if limited != bounded:
+            limits.append(f"behaviour lets {bounded} be {limited} now")
+        return decision._replace(num_replicas=min(max(limited, low), high), limited="; ".join(limits))
 
     def _recall(self, context: Any) -> None:
         """Take up what an earlier policy of this deployment learned, once it has been read."""
@@ -178,6 +220,7 @@ class HeadracePolicy:
         try:
             self._planner.load(found["planner"])
             self._starts.load(found["starts"])
+            self._losses.load(found["losses"])
             self._log.load(found["decisions"])
         except (KeyError, TypeError, ValueError) as error:
             logger.warning("what was learned of %s is passed over: %s", context.deployment_name, error)
@@ -191,6 +234,7 @@ class HeadracePolicy:
                 {
                     "planner": self._planner.dump(),
                     "starts": self._starts.dump(),
+                    "losses": self._losses.dump(),
                     "decisions": self._log.dump(),
                     "now": decision._asdict(),
                 }

@@ -16,7 +16,7 @@ from ray.serve.config import AutoscalingPolicy
 
 from autoscaling.policy import HeadracePolicy
 from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
-from autoscaling.policy.signals import CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
+from autoscaling.policy.signals import BUSY_S, CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
 from serve_app.scaling import POLICY
 
 REPLICA_PER_S = 8 / 0.6
@@ -252,3 +252,45 @@ def test_a_call_is_short_even_with_many_replicas() -> None:
         taken_s.append(time.perf_counter() - started_s)
     assert math.isfinite(sorted(taken_s)[-3])
     print(f"median {sorted(taken_s)[100] * 1e3:.2f} ms, third longest {sorted(taken_s)[-3] * 1e3:.2f} ms")
+
+
+def test_schedules_behaviour_and_thresholds_have_their_say() -> None:
+    scheduled = Deployment(schedules=[{"cron": "* * * * *", "duration_s": 60, "min_replicas": 7, "name": "fair"}])
+    assert scheduled.run(10, 1.0) == 7
+    assert scheduled.policy.explain()[-1]["words"].endswith("; schedule fair, at least 7")
+
+    slow = Deployment(behavior={"scale_up": {"policies": [{"type": "Pods", "value": 1, "period_s": 60}]}})
+    slow.run(30, 400.0)
+    assert slow.target == 2
+    assert "behaviour lets" in slow.policy.explain()[-1]["words"]
+
+    steps = Deployment(thresholds={"up_ratio": 0.5})
+    steps.target = steps.ready = 4
+    reported = steps.context
+
+    def busy(**changes: Any) -> SimpleNamespace:
+        context = reported(**changes)
+        context.raw_metrics |= {BUSY_S: {"replica": [Point(steps.now_s, 0.8 * (steps.now_s - 1e9))]}}
+        return context
+
+    steps.context = busy  # type: ignore[method-assign]
+    assert steps.run(5, 1.0) == 6
+    assert "utilisation 0.80" in steps.policy.explain()[-1]["words"]
+
+
+def test_a_schedule_brings_a_deployment_back_from_none() -> None:
+    deployment = Deployment(
+        low=0, keep_alive_s=5.0, schedules=[{"cron": "* * * * *", "duration_s": 60, "min_replicas": 2}]
+    )
+    deployment.target = deployment.ready = 0
+    assert deployment.run(3, 0.0) == 2
+
+
+def test_the_replica_that_serve_brings_up_is_not_taken_before_its_request_is_known() -> None:
+    deployment = Deployment(low=0, keep_alive_s=20.0)
+    deployment.run(100, 0.0)
+    assert deployment.target == 0
+    deployment.run(1000, 0.0)
+    deployment.target = deployment.ready = 1
+    deployment.reports = False
+    assert deployment.run(15, 0.0) == 1
