@@ -3,6 +3,7 @@
     signals.py     what replicas report -> arrivals of single seconds, queues, what a batch takes
     demand.py      arrivals of single seconds -> rates and their scatter
     forecast.py    the highest rate within the time that a start takes
+    season.py      what earlier days say of the next minutes
     capacity.py    a rate -> replicas
     starts.py      how long a start takes, and what is on its way
     losses.py      how often replicas go untold, and spare ones for that

@@ -11,12 +11,16 @@ import logging
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 logger = logging.getLogger("ray.serve")
 
 NAMESPACE = b"headrace-autoscaling"
 """In the key-value store of Ray's GCS."""
+
+SEASONS = "season:"
+"""Before the keys of entries that hold earlier days."""
 
 WRITE_S = 2.0
 """Changes of this time are written together."""
@@ -40,8 +44,8 @@ class Memory:
         found, self._mailbox.received = self._mailbox.received, None
         return found
 
-    def keep(self, content: dict[str, Any]) -> None:
-        """Have this written soon, in place of what was to be written."""
+    def keep(self, content: Callable[[], dict[str, Any]]) -> None:
+        """Have this made and written soon, in the thread, in place of what was to be written."""
         self._mailbox.to_write = content
         self._mailbox.changed.set()
 
@@ -52,7 +56,7 @@ class _Mailbox:
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.received: dict[str, Any] | None = None
-        self.to_write: dict[str, Any] | None = None
+        self.to_write: Callable[[], dict[str, Any]] | None = None
         self.changed = threading.Event()
         self.closed = threading.Event()
 
@@ -107,9 +111,11 @@ def _keep(mailbox: _Mailbox) -> None:
         if content is None:
             continue
         try:
-            _internal_kv_put(mailbox.key, json.dumps(content).encode(), overwrite=True, namespace=NAMESPACE)
+            _internal_kv_put(mailbox.key, json.dumps(content()).encode(), overwrite=True, namespace=NAMESPACE)
         except Exception as error:  # likewise; the next change tries again
             logger.warning("autoscaling of %s: what was learned is not kept: %s", mailbox.key.decode(), error)
+        # It holds the policy, whose end ends this thread.
+        del content
 
 
 def _close(mailbox: _Mailbox) -> None:

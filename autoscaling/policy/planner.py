@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -57,6 +57,7 @@ class Sight(NamedTuple):
         startup_s: Time from the decision for a replica until it serves, seconds.
         ready_in_s: When each replica that was asked for will serve, seconds from now.
         losses: How often replicas go untold; None: never.
+        season_ratio: What earlier days say of the highest rate within the time of a start, over the rate now.
     """
 
     now_s: float
@@ -69,6 +70,7 @@ class Sight(NamedTuple):
     startup_s: float
     ready_in_s: Sequence[float]
     losses: Losses | None = None
+    season_ratio: float = 1.0
 
 
 class Decision(NamedTuple):
@@ -160,7 +162,7 @@ class Planner:
         lead_s = sight.startup_s + STEP_S
         if sight.now_s >= self._next_step_s:
             self._next_step_s = sight.now_s + STEP_S
-            self._forecast.add(demand.rate_per_s(int(STEP_S)), max(1, math.ceil(lead_s / STEP_S)))
+            self._step(lead_s, sight.season_ratio)
             self._bound = self._forecast.bound(1.0 - (1.0 - goal.quantile) / strain)
             self._burstiness = demand.burstiness()
         bound, burstiness = self._bound, self._burstiness
@@ -200,6 +202,24 @@ class Planner:
             hold_s,
             num_spare=num_spare,
         )
+
+    def _step(self, lead_s: float, season_ratio: float) -> None:
+        self._forecast.add(self._demand.rate_per_s(int(STEP_S)), max(1, math.ceil(lead_s / STEP_S)), season_ratio)
+
+    def learn(self, counts: Sequence[float], startup_s: float, season_ratio: Callable[[int], float]) -> None:
+        """Go through arrivals of before, as if they were seen.
+
+        Args:
+            counts: Of each second.
+            startup_s: Time of a start, seconds.
+            season_ratio: Gives `Sight.season_ratio` after so many of the seconds.
+        """
+        step_s = int(STEP_S)
+        for second, count in enumerate(counts, 1):
+            self._demand.add(float(count))
+            if second % step_s == 0:
+                self._step(startup_s + STEP_S, season_ratio(second))
+        self._learns_until_s = -math.inf
 
     def _strain(self, sight: Sight) -> float:
         """How far late answers of the last while are over what may be late, from 1 to the most."""

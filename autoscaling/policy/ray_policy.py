@@ -12,13 +12,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from autoscaling.policy.behavior import Limiter, behavior_of
 from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.explain import DecisionLog
 from autoscaling.policy.losses import Losses
-from autoscaling.policy.memory import Memory, in_cluster
+from autoscaling.policy.memory import SEASONS, Memory, in_cluster
 from autoscaling.policy.planner import NOTHING_DECIDED, Decision, Goal, Planner, Sight
 from autoscaling.policy.schedule import Calendar, Schedule
+from autoscaling.policy.season import Season
 from autoscaling.policy.signals import Reader, Signals
 from autoscaling.policy.starts import Starts
 from autoscaling.policy.thresholds import Stepper, Thresholds
@@ -33,6 +36,15 @@ STALE_S = 10.0
 
 CAREFUL_S = 120.0
 """A policy that knows nothing yet takes no replica away for so long."""
+
+FAMILIAR_S = 30.0
+"""One that took up what was learned before does so for as long only."""
+
+LEARN_S = 3600
+"""Of a history, so many of the newest seconds are gone through; all of it is kept for the season."""
+
+SEASON_KEEP_S = 3600.0
+"""Weeks of rates are kept once in so long."""
 
 KEEP_S = 60.0
 """What was learned is kept once in so long, and with every change of the number."""
@@ -83,10 +95,13 @@ class HeadracePolicy:
         self._planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))
         self._starts = Starts(startup_s)
         self._losses = Losses()
+        self._season = Season()
         self._keep_alive_s = keep_alive_s
         self._reader = Reader()
         self._log = DecisionLog()
         self._memory: Memory | None = None
+        self._season_memory: Memory | None = None
+        self._season_kept_s = 0.0
         self._is_open = False
         self._clock = _Clock()
         self._next_tick_s = -math.inf
@@ -121,7 +136,22 @@ class HeadracePolicy:
     @property
     def bound_per_s(self) -> float | None:
         """What the last forecast says that arrivals will not exceed, rows a second; None: there is none yet."""
-        return None if self._decision is None else self._decision.bound_per_s
+        return None if self._last is NOTHING_DECIDED else self._last.bound_per_s
+
+    def learn(self, start_s: float, counts: Sequence[float]) -> None:
+        """Take the arrivals of before, days of them or minutes.
+
+        Args:
+            start_s: The first second, since the epoch.
+            counts: Of each second.
+        """
+        history = np.asarray(counts, dtype=np.float64)
+        self._season.load(start_s, history)
+        lead_s = self._starts.startup_s(0.0)
+        recent = history[-LEARN_S:]
+        first_s = start_s + len(history) - len(recent)
+        self._planner.learn(recent.tolist(), lead_s, lambda second: self._season.ratio(first_s + second, lead_s))
+        self._careful_until_s = min(self._careful_until_s, FAMILIAR_S)
 
     def explain(self) -> list[dict[str, Any]]:
         """The last changes of the number, the newest last, each with its reasons."""
@@ -145,6 +175,9 @@ class HeadracePolicy:
             self._heard_s = now_s
         if any(signals.arrived):
             self._asked_s = now_s
+        epoch_s = _positive(context.current_time, 0.0)
+        for age_s, count in enumerate(reversed(signals.arrived)):
+            self._season.add(epoch_s - age_s, count)
         if signals.curve is not None:
             self._planner.curve = signals.curve
         decision = self._wish(context, now_s, signals, num_ready, target)
@@ -178,6 +211,7 @@ class HeadracePolicy:
             self._starts.startup_s(now_s),
             self._starts.ready_in_s(now_s),
             self._losses,
+            self._season.ratio(_positive(context.current_time, 0.0), self._starts.startup_s(now_s)),
         )
         decision = self._last = self._planner.decide(sight)
         if self._stepper is not None:
@@ -213,7 +247,9 @@ class HeadracePolicy:
         if not self._is_open:
             self._is_open = True
             if in_cluster():
-                self._memory = Memory(f"{context.app_name}/{context.deployment_name}")
+                key = f"{context.app_name}/{context.deployment_name}"
+                self._memory, self._season_memory = Memory(key), Memory(f"{SEASONS}{key}")
+        self._recall_season()
         found = self._memory.received() if self._memory is not None else None
         if found is None:
             return
@@ -225,20 +261,32 @@ class HeadracePolicy:
         except (KeyError, TypeError, ValueError) as error:
             logger.warning("what was learned of %s is passed over: %s", context.deployment_name, error)
             return
-        self._careful_until_s = min(self._careful_until_s, 30.0)
+        self._careful_until_s = min(self._careful_until_s, FAMILIAR_S)
+
+    def _recall_season(self) -> None:
+        found = self._season_memory.received() if self._season_memory is not None else None
+        if found is not None:
+            try:
+                self._season = Season.from_json(found)
+            except ValueError as error:
+                logger.warning("earlier days are passed over: %s", error)
 
     def _keep(self, now_s: float, decision: Decision) -> None:
         self._kept_s = now_s
         if self._memory is not None:
-            self._memory.keep(
-                {
-                    "planner": self._planner.dump(),
-                    "starts": self._starts.dump(),
-                    "losses": self._losses.dump(),
-                    "decisions": self._log.dump(),
-                    "now": decision._asdict(),
-                }
-            )
+            self._memory.keep(lambda: self._learned() | {"now": decision._asdict()})
+        if self._season_memory is not None and now_s >= self._season_kept_s + SEASON_KEEP_S:
+            self._season_kept_s = now_s
+            self._season_memory.keep(self._season.to_json)
+
+    def _learned(self) -> dict[str, Any]:
+        """What the next policy is to know; called in the memory's thread."""
+        return {
+            "planner": self._planner.dump(),
+            "starts": self._starts.dump(),
+            "losses": self._losses.dump(),
+            "decisions": self._log.dump(),
+        }
 
 
 class _Clock:

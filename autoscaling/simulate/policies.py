@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from autoscaling.policy.capacity import BatchCurve, capacity_of
 from autoscaling.policy.planner import Goal
 from autoscaling.simulate.arrivals import Arrivals
+from autoscaling.simulate.hpa import HpaScaler
 from autoscaling.simulate.plant import service_of
 from autoscaling.simulate.policy_error import PolicyError
 from autoscaling.simulate.rivals import Constant, KnativeScaler, Oracle
@@ -164,11 +164,7 @@ def _knative(situation: Situation) -> Scaler:
 
 
 def _hpa(situation: Situation) -> Scaler:
-    try:
-        scaler: Scaler = import_module("autoscaling.simulate.hpa").HpaScaler()
-    except ModuleNotFoundError as error:
-        raise PolicyError(f"policy hpa is not there: {error}") from error
-    return scaler
+    return HpaScaler(num_lanes=situation.setup.lanes)
 
 
 def _oracle(situation: Situation) -> Scaler:

@@ -51,7 +51,7 @@ def eventually(seen: Any) -> Any:
 
 def test_what_was_kept_is_received_once_by_the_next(store: Store) -> None:
     first = Memory("app/m")
-    first.keep({"starts": [1.5]})
+    first.keep(lambda: {"starts": [1.5]})
     eventually(lambda: store.entries)
     second = Memory("app/m")
     assert eventually(second.received) == {"starts": [1.5]}
@@ -68,7 +68,7 @@ def test_the_thread_ends_with_its_policy(store: Store) -> None:
 def test_a_store_that_is_away_costs_the_memory_alone(store: Store) -> None:
     store.fails = True
     memory = Memory("app/m")
-    memory.keep({"starts": []})
+    memory.keep(lambda: {"starts": []})
     eventually(lambda: store.entries)
     assert memory.received() is None
 
