@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -143,8 +144,10 @@ def load_policy(path: str, kwargs: Mapping[str, Any]) -> Policy:
         PolicyError: There is no such thing, or it cannot be pickled or constructed.
     """
     try:
-        given: Any = AutoscalingPolicy
-        found: Any = given(policy_function=path, policy_kwargs=dict(kwargs)).get_policy()
+        # Read again for each run, as for each deployment: what a module keeps is not shared.
+        found: Any = AutoscalingPolicy.from_serialized_policy_def(
+            {"policy_function": path}, _pickled(path)
+        ).get_policy()
         if not inspect.isclass(found) and kwargs:
             raise PolicyError(f"policy {path} is a function: it takes no --policy-kwargs")
         policy: Any = found(**kwargs) if inspect.isclass(found) else found
@@ -156,6 +159,22 @@ def load_policy(path: str, kwargs: Mapping[str, Any]) -> Policy:
         raise PolicyError(f"policy {path} cannot be loaded: {type(error).__name__}: {error}") from error
     loaded: Policy = policy
     return loaded
+
+
+@lru_cache(maxsize=64)
+def _pickled(path: str) -> bytes:
+    """What Serve sends to its controller; it takes as long as a minute's simulation."""
+    make: Any = AutoscalingPolicy
+    pickled: bytes = make(policy_function=path).get_serialized_policy_def()
+    return pickled
+
+
+@lru_cache(maxsize=1)
+def _unused_policy() -> AutoscalingPolicy:
+    """What a config has that names no policy; pickled once, not with every config."""
+    make: Any = AutoscalingPolicy
+    policy: AutoscalingPolicy = make()
+    return policy
 
 
 def make_config(min_replicas: int, max_replicas: int, options: Mapping[str, Any]) -> AutoscalingConfig:
@@ -171,7 +190,8 @@ def make_config(min_replicas: int, max_replicas: int, options: Mapping[str, Any]
         with warnings.catch_warnings():
             # Ray marks the interval as deprecated in favour of variables that it does not read.
             warnings.simplefilter("ignore", DeprecationWarning)
-            return AutoscalingConfig(**{"min_replicas": min_replicas, "max_replicas": max_replicas, **options})
+            bounds = {"min_replicas": min_replicas, "max_replicas": max_replicas}
+            return AutoscalingConfig(**{**bounds, "policy": _unused_policy(), **options})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise PolicyError(f"Ray's AutoscalingConfig refuses {faults}") from error

@@ -26,7 +26,7 @@ def rows(outcomes: Sequence[Outcome], changes: Sequence[Mapping[str, str]]) -> l
         cells = [*(change[key] for key in keys), outcome.policy]
         cells += [f"{100.0 * (outcome.mean('slo_attainment') or 0.0):.2f} %", _number(outcome.mean("replica_hours"))]
         cells += [_number(outcome.mean("node_hours"))] if has_nodes else []
-        cells += [_number(outcome.cost), _seconds(outcome.mean("p50_s")), _seconds(outcome.mean("p99_s"))]
+        cells += [_number(outcome.cost), *(_latency(outcome, field) for field in ("p50_s", "p99_s"))]
         cells += [f"{outcome.mean('over_budget_s') or 0.0:.0f} s"]
         cells += [f"{outcome.mean(field) or 0.0:.0f}" for field in ("scale_ups", "scale_downs", *extra)]
         found.append(tuple(cells))
@@ -51,5 +51,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}" if abs(value) < 1000.0 else f"{value:,.0f}"
 
 
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.3g} s" if value < 100.0 else f"{value:.0f} s"
+def _latency(outcome: Outcome, field: str) -> str:
+    value = outcome.mean(field)
+    if value is None:
+        return "never" if outcome.mean("requests") else "-"
+    return f"{value:.3g} s" if value < 100.0 else f"{value:.0f} s"

@@ -58,6 +58,12 @@ def test_a_table_has_a_row_for_each_policy_and_no_columns_that_say_nothing(outco
     assert len({len(line) for line in lines}) == 1
 
 
+def test_latencies_of_no_request_are_not_said_to_be_endless() -> None:
+    arrivals = Arrivals(0, np.zeros(20, np.int64))
+    table = rows([run_policy("kpa", Setup(score_from_s=0.0), Load(arrivals), [1])], [{}])
+    assert dict(zip(*table, strict=True))["p99"] == "-"
+
+
 class Page(HTMLParser):
     """Counts what it meets, and keeps the addresses and the ids."""
 
