@@ -42,7 +42,7 @@ class HourForecast(NamedTuple):
     Attributes:
         mean_per_s: Requests a second, as likely more as less.
         bound_per_s: What will not be exceeded as often as the quantile says, requests a second.
-        confidence: Probability that tomorrow the bound does better, by a tenth of the quantile loss, than the better
+        confidence: Probability that tomorrow the bound does better, by a twentieth of the quantile loss, than the better
             one of two bounds without a forecast: the rate now, and the mean of a day, each with the margin it needs.
         predictor: The one of `NAMES` with the largest share.
     """

@@ -18,7 +18,7 @@ on from here; what earlier days had at that time; as daily, of earlier weeks; an
 SOFT_RATIO = 0.02
 """Of the level, added to rates before they are divided: a night near zero makes no day of a thousandfold."""
 
-KEPT_DAYS, PENALTY = {"log": 4.0, "root": 14.0}, 5.0
+KEPT_DAYS, PENALTY = {"log": 4.0, "root": 14.0}, 2.0
 """Half-life of what a regression learned, and its penalty."""
 
 LOG_OFFSET, MAX_STEEPNESS = 0.05, 4.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 NUM_DAYS = 14
 """Days that count."""
 
-WIN_RATIO = 0.9
+WIN_RATIO = 0.95
 """A day is won with a loss of at most so much of the reference's: less is luck, or not worth a change."""
 
 
