@@ -42,8 +42,8 @@ class HourForecast(NamedTuple):
     Attributes:
         mean_per_s: Requests a second, as likely more as less.
         bound_per_s: What will not be exceeded as often as the quantile says, requests a second.
-        confidence: Probability that tomorrow the bound does better, by a twentieth of the quantile loss, than the better
-            one of two bounds without a forecast: the rate now, and the mean of a day, each with the margin it needs.
+        confidence: Probability that the bound does better tomorrow, by a twentieth of the quantile loss, than the
+            better of two bounds without a forecast: the rate now, and the mean of a day, each with its own margin.
         predictor: The one of `NAMES` with the largest share.
     """
 

@@ -30,11 +30,14 @@ MAX_RATIO = 10.0
 DOUBT = 2.0
 """Standard errors of a rise that are taken for noise."""
 
-LOSS_KEPT = 0.8
+LOSS_KEPT = 0.9
 """Of what the profiles were off by on earlier days, each day."""
 
-MEDIAN_ERROR, NORMAL_SCATTER = 1.25, 1.25
-"""Of normal noise: standard error of a median over that of a mean, and standard deviation over mean deviation."""
+MEDIAN_ERROR = 1.25
+"""Standard error of a median over that of a mean, for normal noise."""
+
+SCATTERS = np.array([np.nan, np.nan, 1.773, 2.216, 2.021, 1.788, 1.779, 1.690])
+"""Standard deviation of normal noise over the median deviation of so many samples. Source: Croux, Rousseeuw 1992."""
 
 SCATTER_S = 3600.0
 """The scatter of a bin is that of the bins around it."""
@@ -208,13 +211,10 @@ class Season:
         known = known - np.nanmedian(known - np.nanmedian(known, axis=0), axis=1, keepdims=True)
         median = np.nanmedian(known, axis=0)
         num_days = np.isfinite(known).sum(axis=0)
-        off = np.nanmean(np.abs(known - median), axis=0) * np.sqrt(num_days / (num_days - 1.0))
+        off = np.nanmedian(np.abs(known - median), axis=0) * SCATTERS[num_days]
         width = min(max(1, round(SCATTER_S / self._bin_s)), len(off))
-        scatter = (
-            NORMAL_SCATTER
-            * np.convolve(off, np.ones(width), "same")
-            / np.convolve(np.ones(len(off)), np.ones(width), "same")
-        )
+        around = np.ones(width)
+        scatter = np.convolve(off, around, "same") / np.convolve(np.ones(len(off)), around, "same")
         shape = _Shape(np.full(self._num_bins, math.nan), np.full(self._num_bins, math.nan))
         shape.logs[columns] = median
         shape.errors[columns] = MEDIAN_ERROR * scatter / np.sqrt(num_days)
