@@ -49,9 +49,17 @@ def test_a_jump_of_every_day_is_seen_before_it_comes() -> None:
 def test_noise_is_not_believed() -> None:
     rng = np.random.default_rng(1)
     season = learned([600.0 * np.exp(rng.normal(0.0, 0.3, MINUTES)) for _ in range(5)])
-    ratios = [season.ratio(5 * DAY_S + instant_s, 120.0) for instant_s in np.arange(100.0, DAY_S, 977.0)]
-    assert np.mean([ratio == 1.0 for ratio in ratios]) > 0.8
-    assert np.mean(ratios) == pytest.approx(1.0, abs=0.1)
+    ratios = np.array([season.ratio(5 * DAY_S + second, 120.0) for second in np.arange(100.0, DAY_S, 977.0)])
+    assert np.mean(np.abs(ratios - 1.0) < 0.1) > 0.9
+    assert ratios.mean() == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_gentle_rise_is_seen_through_noise() -> None:
+    rng = np.random.default_rng(5)
+    rise = 600.0 * np.exp(1.5 * np.sin(2.0 * np.pi * np.arange(MINUTES) / MINUTES))
+    season = learned([rise * np.exp(rng.normal(0.0, 0.15, MINUTES)) for _ in range(6)])
+    steepest = [season.ratio(6 * DAY_S + offset_s, 900.0) for offset_s in np.arange(0.0, 6000.0, 300.0)]
+    assert np.mean(steepest) == pytest.approx(math.exp(1.5 * 2.0 * math.pi / 96.0), abs=0.03)
 
 
 def test_neither_the_level_of_a_day_nor_a_flash_crowd_nor_a_gap_changes_it() -> None:
