@@ -3,8 +3,8 @@
     demand.py     arrivals of single seconds -> rates and their scatter
     forecast.py   the highest rate within the time that a start takes
     season.py     what earlier days and weeks say of it: binning.py, day_profile.py
-    hourly.py     the rate an hour ahead, for floors and nodes: hourly_predictors.py (rate_history.py, ridge.py) say what
-                  may come, mixture.py weighs them, margin.py makes a bound of it, trust.py says how much it is worth
+    hourly.py     the rate an hour ahead, for floors and nodes: hourly_predictors.py (of rate_history.py, with ridge.py)
+                  say what may come, mixture.py weighs them, margin.py makes a bound, trust.py says what it is worth
     capacity.py   a rate -> replicas
     planner.py    all of them -> a decision
 
