@@ -171,3 +171,15 @@ def test_what_is_no_saved_forecast_is_refused() -> None:
         HourAhead(quantile=1.5)
     with pytest.raises(ValueError, match="no saved forecast"):
         HourAhead.from_json({"bin_s": 300.0})
+
+
+def test_a_forecast_saved_by_another_version_is_refused() -> None:
+    hourly, _, _ = forecasts(daily(1, np.random.default_rng(8)))
+    saved = hourly.to_json()
+    saved["made"][0]["forecasts"].pop()
+    with pytest.raises(ValueError, match="another version"):
+        HourAhead.from_json(saved)
+    saved = hourly.to_json()
+    saved["trust"]["sums"].pop()
+    with pytest.raises(ValueError, match="losses of 3 bounds"):
+        HourAhead.from_json(saved)
