@@ -3,7 +3,7 @@
     signals.py     what replicas report -> arrivals of single seconds, queues, what a batch takes
     demand.py      arrivals of single seconds -> rates and their scatter
     forecast.py    the highest rate within the time that a start takes
-    season.py      what earlier days say of the next minutes
+    season.py      what earlier days say of the next minutes: binning.py, day_profile.py
     capacity.py    a rate -> replicas
     starts.py      how long a start takes, and what is on its way
     losses.py      how often replicas go untold, and spare ones for that
@@ -12,7 +12,9 @@
     schedule.py    bounds by the clock
     behavior.py    how fast the number may change
     explain.py     a decision in words
-    hourly.py      the rate an hour ahead, as a floor where it can be relied on
+    hourly.py      the rate an hour ahead, as a floor where it can be relied on: hourly_predictors.py (of
+                   rate_history.py, with ridge.py) say what may come, mixture.py weighs them, margin.py makes a bound,
+                   trust.py says what it is worth, pending.py keeps it until it has come
     learned.py     all that is learned of one deployment
     memory.py      where it is kept, across deployments
     ray_policy.py  the whole as Ray Serve calls it

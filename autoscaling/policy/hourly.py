@@ -20,6 +20,7 @@ from autoscaling.policy.capacity import Capacity, replicas_for
 from autoscaling.policy.hourly_predictors import NAMES, Predictors
 from autoscaling.policy.margin import Margin
 from autoscaling.policy.mixture import Mixture
+from autoscaling.policy.pending import Pending
 from autoscaling.policy.rate_history import DAY_S, RateHistory
 from autoscaling.policy.trust import Trust
 
@@ -42,8 +43,8 @@ class HourForecast(NamedTuple):
     Attributes:
         mean_per_s: Requests a second, as likely more as less.
         bound_per_s: What will not be exceeded as often as the quantile says, requests a second.
-        confidence: Probability that tomorrow the bound does better, by a tenth of the quantile loss, than the better
-            one of two bounds without a forecast: the rate now, and the mean of a day, each with the margin it needs.
+        confidence: Probability that the bound does better tomorrow, by a twentieth of the quantile loss, than the
+            better of two bounds without a forecast: the rate now, and the mean of a day, each with its own margin.
         predictor: The one of `NAMES` with the largest share.
     """
 
@@ -51,28 +52,6 @@ class HourForecast(NamedTuple):
     bound_per_s: float
     confidence: float
     predictor: str
-
-
-class _Made(NamedTuple):
-    """A forecast whose time is not over.
-
-    Attributes:
-        seen: What regressions saw.
-        place: Bin at which it was made.
-        level: Of that time, requests a second.
-        forecasts: One of each predictor, requests a second.
-        means: The mixture's, then the references', requests a second.
-        units: Of the errors of each mean, requests a second.
-        bounds: Of each mean, requests a second.
-    """
-
-    seen: NDArray[np.float64]
-    place: int
-    level: float
-    forecasts: NDArray[np.float64]
-    means: NDArray[np.float64]
-    units: NDArray[np.float64]
-    bounds: NDArray[np.float64]
 
 
 class HourAhead:
@@ -101,7 +80,7 @@ class HourAhead:
         self._references = [NAMES.index(name) for name in REFERENCES]
         self._margins = [Margin(quantile, NUM_SCORE_DAYS * num_day_bins) for _ in range(1 + len(REFERENCES))]
         self._trust = Trust(len(self._margins), num_day_bins)
-        self._made: deque[_Made] = deque(maxlen=self._history.num_ahead)
+        self._made: deque[Pending] = deque(maxlen=self._history.num_ahead)
         self._place = -1
 
     def take(self, now_s: float, count: float, span_s: float = 1.0) -> None:
@@ -199,7 +178,7 @@ class HourAhead:
             "mixture": self._mixture.to_json(),
             "margins": [margin.to_json() for margin in self._margins],
             "trust": self._trust.to_json(),
-            "made": [_plain(made) for made in self._made],
+            "made": [made.to_json() for made in self._made],
         }
 
     @classmethod
@@ -219,39 +198,24 @@ class HourAhead:
             for margin, learned in zip(hourly._margins, data["margins"], strict=True):
                 margin.restore(learned)
             hourly._trust.restore(data["trust"])
-            hourly._made.extend(_made(fields) for fields in data["made"])
+            shape = hourly._predictors.num_seen, len(NAMES), len(hourly._margins)
+            hourly._made.extend(Pending.from_json(made, *shape) for made in data["made"])
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"no saved forecast of an hour: {error!r}") from error
         return hourly
 
-    def _forecast(self) -> _Made:
+    def _forecast(self) -> Pending:
         seen, level = self._predictors.look(), self._history.level
         forecasts = self._predictors.forecasts(seen, self._place)
         means = np.array([self._mixture.weights() @ forecasts, *forecasts[self._references]])
         units = np.sqrt((means + SOFT_RATIO * level) * level)
         scores = np.array([margin.score() for margin in self._margins])
-        return _Made(seen, self._place, level, forecasts, means, units, np.maximum(means + scores * units, 0.0))
+        return Pending(seen, self._place, level, forecasts, means, units, np.maximum(means + scores * units, 0.0))
 
-    def _learn(self, made: _Made, rate_per_s: float) -> None:
+    def _learn(self, made: Pending, rate_per_s: float) -> None:
         self._predictors.learn(made.seen, made.place, made.level, rate_per_s)
         self._mixture.learn(made.forecasts, float(made.means[0]), rate_per_s)
         for margin, mean, unit, bound in zip(self._margins, made.means, made.units, made.bounds, strict=True):
             margin.learn(float((rate_per_s - mean) / unit), rate_per_s <= bound)
         over = rate_per_s - made.bounds
         self._trust.learn(np.maximum(self._quantile * over, (self._quantile - 1.0) * over))
-
-
-def _plain(made: _Made) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in made._asdict().items()
-    }
-    fields["seen"] = [None if math.isnan(rate) else rate for rate in fields["seen"]]
-    return fields
-
-
-def _made(fields: dict[str, Any]) -> _Made:
-    seen = np.array([math.nan if rate is None else float(rate) for rate in fields["seen"]])
-    forecasts, means, units, bounds = (
-        np.array(fields[name], dtype=float) for name in ("forecasts", "means", "units", "bounds")
-    )
-    return _Made(seen, int(fields["place"]), float(fields["level"]), forecasts, means, units, bounds)

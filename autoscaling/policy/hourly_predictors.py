@@ -18,7 +18,7 @@ on from here; what earlier days had at that time; as daily, of earlier weeks; an
 SOFT_RATIO = 0.02
 """Of the level, added to rates before they are divided: a night near zero makes no day of a thousandfold."""
 
-KEPT_DAYS, PENALTY = {"log": 4.0, "root": 14.0}, 5.0
+KEPT_DAYS, PENALTY = {"log": 4.0, "root": 14.0}, 2.0
 """Half-life of what a regression learned, and its penalty."""
 
 LOG_OFFSET, MAX_STEEPNESS = 0.05, 4.0
@@ -48,6 +48,7 @@ class Lags:
         self._turn = 2.0 * math.pi / day
         self._ahead = ahead
         self.num_features = len(self._left) + 5
+        self.num_seen = num_lags + 4
 
     def look(self, history: RateHistory) -> _Rates:
         """Rates now and before, then means, over the level; NaN where there are none."""
@@ -111,6 +112,7 @@ class Predictors:
         self._history = history
         self._num_hour_bins = max(1, round(MEANS_S[HOUR] / bin_s))
         self._lags = Lags(history)
+        self.num_seen = self._lags.num_seen
         self._regressions = [Regression(scale, self._lags, bin_s) for scale in ("log", "root")]
 
     def look(self) -> _Rates:

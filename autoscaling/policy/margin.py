@@ -35,7 +35,8 @@ class Margin:
         """Give the score that is not exceeded as often as it should; 0 before anything is learned."""
         if len(self._sorted) < MIN_SCORES:
             return self._sorted[-1] if self._sorted else 0.0
-        place = (1.0 - self._miss_ratio) * (len(self._sorted) - 1)
+        # One of so many more: the next score is as likely to lie in any of the gaps between those there are.
+        place = min((1.0 - self._miss_ratio) * (len(self._sorted) + 1), len(self._sorted)) - 1.0
         low = math.floor(place)
         high = min(low + 1, len(self._sorted) - 1)
         return self._sorted[low] + (place - low) * (self._sorted[high] - self._sorted[low])

@@ -1,55 +1,37 @@
 """What earlier days say of the next minutes: a profile of the time of day, or of the week where that says more.
 
-The rates of the last four weeks are kept minute by minute. At the first look of a day the logarithms of earlier days,
-each moved to the same level, are reduced to their median: a day that was twice as busy, or one with a flash crowd,
-changes nothing. Their scatter says how much of a rise is noise, and that much is not believed.
+The rates of the last four weeks are kept minute by minute. At the first look of a day earlier days are reduced to
+their median, each moved to the same level (day_profile.py): a day that was twice as busy, or one with a flash crowd,
+changes nothing.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoscaling.policy.binning import Bin, Binning, rebinned
+from autoscaling.policy.day_profile import MIN_DAYS, day_profile
 
 DAY_S = 86_400.0
 NUM_WEEKS = 4
 NUM_DAYS = 7 * NUM_WEEKS
 """Days that are kept; the daily profile is of the last seven, the weekly one of the same day of four weeks."""
 
-MIN_DAYS = 2
-"""With fewer days that know a time of day, nothing is said of it."""
-
 MIN_WEEKS = 3
 """With fewer days of the same weekday there is no weekly profile."""
 
 MAX_RATIO = 10.0
-DOUBT = 2.0
-"""Standard errors of a rise that are taken for noise."""
-
-LOSS_KEPT = 0.8
+LOSS_KEPT = 0.9
 """Of what the profiles were off by on earlier days, each day."""
-
-MEDIAN_ERROR, NORMAL_SCATTER = 1.25, 1.25
-"""Of normal noise: standard error of a median over that of a mean, and standard deviation over mean deviation."""
-
-SCATTER_S = 3600.0
-"""The scatter of a bin is that of the bins around it."""
 
 MEAN_S = 10.0
 """The rates whose ratio is given are means over so many seconds."""
 
 _Rates = NDArray[np.float64]
-
-
-class _Shape(NamedTuple):
-    """Logarithms of the rate over a day, and their standard error; NaN where nothing is known."""
-
-    logs: _Rates
-    errors: _Rates
 
 
 class Season:
@@ -71,7 +53,7 @@ class Season:
         self._losses = [0.0, 0.0]
         self._binning = Binning(bin_s)
         self._profile_day: int | None = None
-        self._profile: tuple[list[float], list[float]] | None = None
+        self._profile: list[float] | None = None
 
     def add(self, now_s: float, count: float, span_s: float = 1.0) -> None:
         """Take the arrivals of the seconds before now; what is no number or lies before the current bin is ignored.
@@ -93,6 +75,7 @@ class Season:
         """
         for now_s, count, span_s in rebinned(start_s, counts, step_s, self._bin_s):
             self.add(now_s, count, span_s)
+        self._profile_day = None
 
     def ratio(self, now_s: float, lead_s: float) -> float:
         """Say how the highest mean of ten seconds within the lead time compares with that of the last ten seconds.
@@ -115,13 +98,10 @@ class Season:
         first = math.ceil(now_s / self._bin_s - 0.5)
         middles = ((place + 0.5) * self._bin_s for place in range(first, math.floor(end_s / self._bin_s - 0.5) + 1))
         steps = [self._at(profile, instant_s) for instant_s in (now_s, *middles, end_s)]
-        ahead, now = max(steps), self._at(profile, now_s - half_s)
-        rise = ahead[0] - now[0]
-        doubt = DOUBT * DOUBT * (ahead[1] ** 2 + now[1] ** 2)
-        if any(math.isnan(step[0]) for step in steps) or not rise * rise > doubt:
+        rise = max(steps) - self._at(profile, now_s - half_s)
+        if any(math.isnan(step) for step in steps) or math.isnan(rise):
             return 1.0
-        # Non-negative garrote: Breiman 1995. What is well above the noise is hardly shrunk.
-        return min(max(math.exp(rise * (1.0 - doubt / (rise * rise))), 1.0 / MAX_RATIO), MAX_RATIO)
+        return min(max(math.exp(min(rise, MAX_RATIO)), 1.0 / MAX_RATIO), MAX_RATIO)
 
     def to_json(self) -> dict[str, Any]:
         """Give what was learned, of plain lists and numbers; rates have four digits."""
@@ -172,12 +152,12 @@ class Season:
         """Note how far both profiles were from a day that is over."""
         if day not in self._days:
             return
-        daily, weekly = self._shape(self._daily(day)), self._shape(self._weekly(day))
+        daily, weekly = self._profile_by(self._daily(day)), self._profile_by(self._weekly(day))
         if daily is None or weekly is None:
             return
         logs = self._logs([day])[0]
-        for kind, shape in enumerate((daily, weekly)):
-            off = logs - shape.logs
+        for kind, profile in enumerate((daily, weekly)):
+            off = logs - profile
             off = off[np.isfinite(off)]
             loss = float(np.abs(off - np.median(off)).mean()) if len(off) else 0.0
             self._losses[kind] = LOSS_KEPT * self._losses[kind] + (1.0 - LOSS_KEPT) * loss
@@ -195,46 +175,23 @@ class Season:
         logs: _Rates = np.log(np.maximum(rates, 0.5 / self._bin_s))
         return logs
 
-    def _shape(self, days: list[int]) -> _Shape | None:
-        """Reduce days to their median, each moved to the level that it has where others are known too."""
-        if len(days) < MIN_DAYS:
-            return None
-        logs = self._logs(days)
-        columns = np.flatnonzero(np.isfinite(logs).sum(axis=0) >= MIN_DAYS)
-        if not len(columns):
-            return None
-        known = logs[:, columns]
-        known = known[np.isfinite(known).any(axis=1)]
-        known = known - np.nanmedian(known - np.nanmedian(known, axis=0), axis=1, keepdims=True)
-        median = np.nanmedian(known, axis=0)
-        num_days = np.isfinite(known).sum(axis=0)
-        off = np.nanmean(np.abs(known - median), axis=0) * np.sqrt(num_days / (num_days - 1.0))
-        width = min(max(1, round(SCATTER_S / self._bin_s)), len(off))
-        scatter = (
-            NORMAL_SCATTER
-            * np.convolve(off, np.ones(width), "same")
-            / np.convolve(np.ones(len(off)), np.ones(width), "same")
-        )
-        shape = _Shape(np.full(self._num_bins, math.nan), np.full(self._num_bins, math.nan))
-        shape.logs[columns] = median
-        shape.errors[columns] = MEDIAN_ERROR * scatter / np.sqrt(num_days)
-        return shape
+    def _profile_by(self, days: list[int]) -> _Rates | None:
+        return day_profile(self._logs(days), self._bin_s) if len(days) >= MIN_DAYS else None
 
-    def _profile_of(self, day: int) -> tuple[list[float], list[float]] | None:
+    def _profile_of(self, day: int) -> list[float] | None:
         """The profile for a day, made at its first look."""
         if day != self._profile_day:
-            daily, weekly = self._shape(self._daily(day)), self._shape(self._weekly(day))
-            shape = weekly if weekly is not None and self._losses[1] < self._losses[0] else daily
+            profile = self._profile_by(self._daily(day))
+            if self._losses[1] < self._losses[0]:
+                weekly = self._profile_by(self._weekly(day))
+                profile = profile if weekly is None else weekly
             self._profile_day = day
-            self._profile = None if shape is None else (shape.logs.tolist(), shape.errors.tolist())
+            self._profile = None if profile is None else profile.tolist()
         return self._profile
 
-    def _at(self, profile: tuple[list[float], list[float]], instant_s: float) -> tuple[float, float]:
-        """Logarithm and standard error at an instant; NaN where one of the bins beside it is not known."""
+    def _at(self, profile: list[float], instant_s: float) -> float:
+        """Logarithm at an instant; NaN where one of the bins beside it is not known."""
         place = instant_s / self._bin_s - 0.5
         low = math.floor(place)
-        share = place - low
-        low %= self._num_bins
-        high = (low + 1) % self._num_bins
-        logs, errors = profile
-        return logs[low] + share * (logs[high] - logs[low]), max(errors[low], errors[high])
+        before, after = profile[low % self._num_bins], profile[(low + 1) % self._num_bins]
+        return before + (place - low) * (after - before)

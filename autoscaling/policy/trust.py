@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 NUM_DAYS = 14
 """Days that count."""
 
-WIN_RATIO = 0.9
+WIN_RATIO = 0.95
 """A day is won with a loss of at most so much of the reference's: less is luck, or not worth a change."""
 
 
@@ -58,7 +58,14 @@ class Trust:
         return {"sums": self._sums.tolist(), "num_bins": self._num_bins, "days": [day.tolist() for day in self._days]}
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Take what `to_json` gave."""
-        self._sums, self._num_bins = np.array(data["sums"], dtype=float), int(data["num_bins"])
+        """Take what `to_json` gave.
+
+        Raises:
+            ValueError: It is of another number of bounds.
+        """
+        sums, days = np.array(data["sums"], dtype=float), [np.array(day, dtype=float) for day in data["days"]]
+        if any(losses.shape != self._sums.shape for losses in (sums, *days)):
+            raise ValueError(f"losses of {len(self._sums)} bounds are expected, got {len(sums)}")
+        self._sums, self._num_bins = sums, int(data["num_bins"])
         self._days.clear()
-        self._days.extend(np.array(day, dtype=float) for day in data["days"])
+        self._days.extend(days)
