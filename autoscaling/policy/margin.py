@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, insort
 from collections import deque
 from typing import Any
-
-import numpy as np
 
 MIN_SCORES = 30
 """With fewer the largest is taken."""
@@ -27,17 +27,22 @@ class Margin:
     def __init__(self, quantile: float, num_scores: int) -> None:
         self._quantile = quantile
         self._miss_ratio = 1.0 - quantile
-        self._scores: deque[float] = deque(maxlen=num_scores)
+        self._num_scores = num_scores
+        self._scores: deque[float] = deque()
+        self._sorted: list[float] = []
 
     def score(self) -> float:
         """Give the score that is not exceeded as often as it should; 0 before anything is learned."""
-        if len(self._scores) < MIN_SCORES:
-            return max(self._scores, default=0.0)
-        return float(np.quantile(np.array(self._scores), 1.0 - self._miss_ratio))
+        if len(self._sorted) < MIN_SCORES:
+            return self._sorted[-1] if self._sorted else 0.0
+        place = (1.0 - self._miss_ratio) * (len(self._sorted) - 1)
+        low = math.floor(place)
+        high = min(low + 1, len(self._sorted) - 1)
+        return self._sorted[low] + (place - low) * (self._sorted[high] - self._sorted[low])
 
     def learn(self, score: float, held: bool) -> None:
         """Take what a forecast was off by, in its own unit, and whether its bound held."""
-        self._scores.append(float(f"{score:.6g}"))
+        self._keep(float(f"{score:.6g}"))
         missed = 0.0 if held else 1.0
         moved = self._miss_ratio + GAIN * (1.0 - self._quantile - missed)
         self._miss_ratio = min(max(moved, MIN_MISS_RATIO), MAX_MISS_RATIO)
@@ -50,4 +55,12 @@ class Margin:
         """Take what `to_json` gave."""
         self._miss_ratio = min(max(float(data["miss_ratio"]), MIN_MISS_RATIO), MAX_MISS_RATIO)
         self._scores.clear()
-        self._scores.extend(float(score) for score in data["scores"])
+        self._sorted.clear()
+        for score in data["scores"]:
+            self._keep(float(score))
+
+    def _keep(self, score: float) -> None:
+        if len(self._scores) == self._num_scores:
+            del self._sorted[bisect_left(self._sorted, self._scores.popleft())]
+        self._scores.append(score)
+        insort(self._sorted, score)

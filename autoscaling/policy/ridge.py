@@ -26,9 +26,9 @@ class Ridge:
     def __init__(self, num_features: int, kept: float, penalty: float) -> None:
         self._kept = kept
         self._penalties = penalty * np.eye(num_features)
-        self._products = np.zeros((num_features, num_features))
-        self._targets = np.zeros(num_features)
-        self._weights = np.zeros(num_features)
+        self._products: NDArray[np.float64] = np.zeros((num_features, num_features))
+        self._targets: NDArray[np.float64] = np.zeros(num_features)
+        self._weights: NDArray[np.float64] = np.zeros(num_features)
         self._error = 0.3
 
     def predict(self, features: NDArray[np.float64]) -> float:
@@ -48,7 +48,7 @@ class Ridge:
         self._error = max(self._error, 1e-6)
         self._products = self._kept * self._products + weight * np.outer(features, features)
         self._targets = self._kept * self._targets + (weight * target) * features
-        self._weights = np.linalg.solve(self._products + self._penalties, self._targets)
+        self._weights = np.asarray(np.linalg.solve(self._products + self._penalties, self._targets), dtype=float)
 
     def to_json(self) -> dict[str, Any]:
         """Give what was learned, of plain lists."""
@@ -65,7 +65,9 @@ class Ridge:
         Raises:
             ValueError: It is of another number of features.
         """
-        products, targets, weights = (np.array(data[name], dtype=float) for name in ("products", "targets", "weights"))
+        products, targets, weights = (
+            np.asarray(data[name], dtype=float) for name in ("products", "targets", "weights")
+        )
         if products.shape != self._products.shape or not targets.shape == weights.shape == self._weights.shape:
             raise ValueError(f"a regression of {len(self._weights)} features cannot take {products.shape}")
         self._products, self._targets, self._weights = products, targets, weights

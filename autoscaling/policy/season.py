@@ -192,7 +192,8 @@ class Season:
     def _logs(self, days: list[int]) -> _Rates:
         """Logarithms of the rates; half a request in a bin stands for none."""
         rates = np.array([self._days[day] for day in days])
-        return np.log(np.maximum(rates, 0.5 / self._bin_s))
+        logs: _Rates = np.log(np.maximum(rates, 0.5 / self._bin_s))
+        return logs
 
     def _shape(self, days: list[int]) -> _Shape | None:
         """Reduce days to their median, each moved to the level that it has where others are known too."""
