@@ -12,7 +12,9 @@
     schedule.py    bounds by the clock
     behavior.py    how fast the number may change
     explain.py     a decision in words
-    memory.py      what was learned, across deployments
+    hourly.py      the rate an hour ahead, as a floor where it can be relied on
+    learned.py     all that is learned of one deployment
+    memory.py      where it is kept, across deployments
     ray_policy.py  the whole as Ray Serve calls it
 
 Serve pickles a policy by value, and with it this whole package, if the policy is named as an attribute of the package:

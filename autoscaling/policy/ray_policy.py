@@ -12,18 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from autoscaling.policy.behavior import Limiter, behavior_of
-from autoscaling.policy.capacity import BatchCurve
-from autoscaling.policy.explain import DecisionLog
-from autoscaling.policy.losses import Losses
-from autoscaling.policy.memory import SEASONS, Memory, in_cluster
+from autoscaling.policy.capacity import BatchCurve, capacity_of
+from autoscaling.policy.learned import Learned
 from autoscaling.policy.planner import NOTHING_DECIDED, Decision, Goal, Planner, Sight
 from autoscaling.policy.schedule import Calendar, Schedule
-from autoscaling.policy.season import Season
 from autoscaling.policy.signals import Reader, Signals
-from autoscaling.policy.starts import Starts
 from autoscaling.policy.thresholds import Stepper, Thresholds
 
 logger = logging.getLogger("ray.serve")
@@ -40,15 +34,6 @@ CAREFUL_S = 120.0
 FAMILIAR_S = 30.0
 """One that took up what was learned before does so for as long only."""
 
-LEARN_S = 3600
-"""Of a history, so many of the newest seconds are gone through; all of it is kept for the season."""
-
-SEASON_KEEP_S = 3600.0
-"""Weeks of rates are kept once in so long."""
-
-KEEP_S = 60.0
-"""What was learned is kept once in so long, and with every change of the number."""
-
 MAX_STEP_S = 30.0
 """The clock may be set; more than this is not believed to have passed between two calls."""
 
@@ -62,6 +47,8 @@ class HeadracePolicy:
         curve: `[call_s, row_s, max_rows]`, what a batch takes until its replicas have reported it.
         startup_s: Time of a replica's start until one was seen, seconds.
         keep_alive_s: Where `min_replicas` is 0, the last replica goes after so long without a request, seconds.
+        floor_confidence: Confidence from which on the forecast of an hour ahead is a floor, see `hourly.HourAhead`;
+            None: it never is.
         goal: Further attributes of `planner.Goal`.
         behavior: How fast the number may change, see `behavior.Behavior`; None: at once.
         schedules: Bounds by the clock, see `schedule.Schedule`.
@@ -80,6 +67,7 @@ class HeadracePolicy:
         curve: tuple[float, float, int] = (0.05, 0.0, 1),
         startup_s: float = 15.0,
         keep_alive_s: float = 300.0,
+        floor_confidence: float | None = 0.8,
         goal: Mapping[str, float] | None = None,
         behavior: Mapping[str, Any] | None = None,
         schedules: Sequence[Mapping[str, Any]] = (),
@@ -92,26 +80,17 @@ class HeadracePolicy:
             )
         if not (call_s >= 0.0 and row_s >= 0.0 and call_s + row_s > 0.0 and max_rows >= 1):
             raise ValueError(f"curve {curve} must be [call_s, row_s, max_rows] of batches that take some time")
-        self._planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))
-        self._starts = Starts(startup_s)
-        self._losses = Losses()
-        self._season = Season()
-        self._keep_alive_s = keep_alive_s
-        self._reader = Reader()
-        self._log = DecisionLog()
-        self._memory: Memory | None = None
-        self._season_memory: Memory | None = None
-        self._season_kept_s = 0.0
-        self._is_open = False
-        self._clock = _Clock()
-        self._next_tick_s = -math.inf
-        self._heard_s = self._asked_s = 0.0
-        self._kept_s = 0.0
-        self._careful_until_s = CAREFUL_S
-        self._last = NOTHING_DECIDED
+        planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))
+        self._learned = Learned(planner, startup_s)
+        self._slo_s, self._keep_alive_s, self._floor_confidence = slo_s, keep_alive_s, floor_confidence
         self._limiter = Limiter(behavior_of(behavior)) if behavior is not None else None
         self._calendar = Calendar([Schedule(**schedule) for schedule in schedules])
         self._stepper = Stepper(Thresholds(**thresholds)) if thresholds is not None else None
+        self._reader = Reader()
+        self._clock = _Clock()
+        self._next_tick_s = -math.inf
+        self._heard_s = self._asked_s = 0.0
+        self._last = NOTHING_DECIDED
         self._target = 1
         self.num_errors = 0
 
@@ -145,48 +124,44 @@ class HeadracePolicy:
             start_s: The first second, since the epoch.
             counts: Of each second.
         """
-        history = np.asarray(counts, dtype=np.float64)
-        self._season.load(start_s, history)
-        lead_s = self._starts.startup_s(0.0)
-        recent = history[-LEARN_S:]
-        first_s = start_s + len(history) - len(recent)
-        self._planner.learn(recent.tolist(), lead_s, lambda second: self._season.ratio(first_s + second, lead_s))
-        self._careful_until_s = min(self._careful_until_s, FAMILIAR_S)
+        self._learned.study(start_s, counts)
 
     def explain(self) -> list[dict[str, Any]]:
         """The last changes of the number, the newest last, each with its reasons."""
-        return self._log.dump()
+        return self._learned.log.dump()
 
     def _decide(self, context: Any) -> int:
         target = _whole(context.target_num_replicas, self._target)
         now_s = self._clock.now_s(context.current_time)
-        self._recall(context)
         if target > 0 and self._target == 0:
             # Serve itself brings the first replica up when a request comes; that it did is the only sign of it yet.
             self._asked_s = now_s
         if now_s < self._next_tick_s:
             return target
         self._next_tick_s = now_s + TICK_S
+        learned = self._learned
+        learned.recall(f"{context.app_name}/{context.deployment_name}")
         num_ready = _whole(context.current_num_replicas, target)
-        self._starts.update(now_s, num_ready, max(target, num_ready))
-        self._losses.update(now_s, num_ready, target)
+        learned.starts.update(now_s, num_ready, max(target, num_ready))
+        learned.losses.update(now_s, num_ready, target)
         signals = self._reader.read(context.raw_metrics)
+        self._hear(context, now_s, signals)
+        decision = self._wish(context, now_s, signals, num_ready, target)
+        decision = self._bounded(context, now_s, decision, target)
+        is_change = decision.num_replicas != target
+        if is_change:
+            learned.log.add(float(context.current_time or 0.0), target, decision)
+        learned.keep(now_s, decision, is_change)
+        return decision.num_replicas
+
+    def _hear(self, context: Any, now_s: float, signals: Signals) -> None:
         if signals.arrived:
             self._heard_s = now_s
         if any(signals.arrived):
             self._asked_s = now_s
-        epoch_s = _positive(context.current_time, 0.0)
-        for age_s, count in enumerate(reversed(signals.arrived)):
-            self._season.add(epoch_s - age_s, count)
+        self._learned.add_arrivals(_positive(context.current_time, 0.0), signals.arrived)
         if signals.curve is not None:
-            self._planner.curve = signals.curve
-        decision = self._wish(context, now_s, signals, num_ready, target)
-        decision = self._bounded(context, now_s, decision, target)
-        if decision.num_replicas != target:
-            self._log.add(float(context.current_time or 0.0), target, decision)
-        if decision.num_replicas != target or now_s >= self._kept_s + KEEP_S:
-            self._keep(now_s, decision)
-        return decision.num_replicas
+            self._learned.planner.curve = signals.curve
 
     def _held(self, context: Any) -> int:
         """What Serve has as the target, or the last known one where not even that can be read."""
@@ -200,6 +175,8 @@ class HeadracePolicy:
         interval_s = _positive(getattr(context.config, "metrics_interval_s", None), 0.0)
         if now_s - self._heard_s > max(STALE_S, 3.0 * interval_s):
             return self._last._replace(num_replicas=target, reason="silence")
+        learned = self._learned
+        startup_s = learned.starts.startup_s(now_s)
         sight = Sight(
             now_s,
             signals.arrived,
@@ -208,27 +185,29 @@ class HeadracePolicy:
             signals.num_queued,
             num_ready,
             max(target, num_ready),
-            self._starts.startup_s(now_s),
-            self._starts.ready_in_s(now_s),
-            self._losses,
-            self._season.ratio(_positive(context.current_time, 0.0), self._starts.startup_s(now_s)),
+            startup_s,
+            learned.starts.ready_in_s(now_s),
+            learned.losses,
+            learned.season.ratio(_positive(context.current_time, 0.0), startup_s),
         )
-        decision = self._last = self._planner.decide(sight)
+        decision = self._last = learned.planner.decide(sight)
         if self._stepper is not None:
             stepped = self._stepper.wanted(now_s, signals.busy_ratio, target)
-            busy_ratio = signals.busy_ratio or 0.0
-            return decision._replace(num_replicas=stepped, reason="utilisation", busy_ratio=busy_ratio)
-        if decision.num_replicas < target and now_s < self._careful_until_s:
+            return decision._replace(
+                num_replicas=stepped, reason="utilisation", busy_ratio=signals.busy_ratio or 0.0
+            )
+        if decision.num_replicas < target and now_s < (FAMILIAR_S if learned.is_familiar else CAREFUL_S):
             return decision._replace(num_replicas=target, reason="hold")
         return decision
 
     def _bounded(self, context: Any, now_s: float, decision: Decision, target: int) -> Decision:
-        """The wish within the bounds of settings and schedules, as fast as the behaviour lets it change."""
+        """The wish within the bounds of settings, schedules and hours, as fast as the behaviour lets it change."""
         wanted = decision.num_replicas
         low = _whole(context.capacity_adjusted_min_replicas, 0)
         high = max(low, _whole(context.capacity_adjusted_max_replicas, wanted))
         scheduled = self._calendar.bounds(_positive(context.current_time, 0.0))
-        floor = min(max(low, scheduled.min_replicas or 0), high)
+        hourly = self._hourly_floor(now_s)
+        floor = min(max(low, scheduled.min_replicas or 0, hourly), high)
         ceiling = high if scheduled.max_replicas is None else max(floor, min(high, scheduled.max_replicas))
         if floor < 1 <= target:
             wanted = 0 if now_s - self._asked_s >= self._keep_alive_s else max(wanted, 1)
@@ -236,57 +215,20 @@ class HeadracePolicy:
         limited = self._limiter.limit(now_s, target, bounded) if self._limiter is not None else bounded
         limits = []
         if bounded != wanted:
-            where = f"schedule {scheduled.name}, " if scheduled.name else ""
-            limits.append(f"{where}{'at least' if bounded > wanted else 'at most'} {bounded}")
+            names = [f"schedule {scheduled.name}"] if scheduled.name else []
+            names += ["hour ahead"] if hourly == floor > low else []
+            limits.append(", ".join([*names, f"{'at least' if bounded > wanted else 'at most'} {bounded}"]))
         if limited != bounded:
             limits.append(f"behaviour lets {bounded} be {limited} now")
         return decision._replace(num_replicas=min(max(limited, low), high), limited="; ".join(limits))
 
-    def _recall(self, context: Any) -> None:
-        """Take up what an earlier policy of this deployment learned, once it has been read."""
-        if not self._is_open:
-            self._is_open = True
-            if in_cluster():
-                key = f"{context.app_name}/{context.deployment_name}"
-                self._memory, self._season_memory = Memory(key), Memory(f"{SEASONS}{key}")
-        self._recall_season()
-        found = self._memory.received() if self._memory is not None else None
-        if found is None:
-            return
-        try:
-            self._planner.load(found["planner"])
-            self._starts.load(found["starts"])
-            self._losses.load(found["losses"])
-            self._log.load(found["decisions"])
-        except (KeyError, TypeError, ValueError) as error:
-            logger.warning("what was learned of %s is passed over: %s", context.deployment_name, error)
-            return
-        self._careful_until_s = min(self._careful_until_s, FAMILIAR_S)
-
-    def _recall_season(self) -> None:
-        found = self._season_memory.received() if self._season_memory is not None else None
-        if found is not None:
-            try:
-                self._season = Season.from_json(found)
-            except ValueError as error:
-                logger.warning("earlier days are passed over: %s", error)
-
-    def _keep(self, now_s: float, decision: Decision) -> None:
-        self._kept_s = now_s
-        if self._memory is not None:
-            self._memory.keep(lambda: self._learned() | {"now": decision._asdict()})
-        if self._season_memory is not None and now_s >= self._season_kept_s + SEASON_KEEP_S:
-            self._season_kept_s = now_s
-            self._season_memory.keep(self._season.to_json)
-
-    def _learned(self) -> dict[str, Any]:
-        """What the next policy is to know; called in the memory's thread."""
-        return {
-            "planner": self._planner.dump(),
-            "starts": self._starts.dump(),
-            "losses": self._losses.dump(),
-            "decisions": self._log.dump(),
-        }
+    def _hourly_floor(self, now_s: float) -> int:
+        """Replicas that the forecast of an hour ahead does not want gone below; 0 where it deserves no trust."""
+        if self._floor_confidence is None:
+            return 0
+        capacity = capacity_of(self._learned.planner.curve, self._slo_s)
+        startup_s = self._learned.starts.startup_s(now_s)
+        return self._learned.hourly.floor(capacity, startup_s, self._floor_confidence) or 0
 
 
 class _Clock:
