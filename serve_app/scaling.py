@@ -20,7 +20,9 @@ LOOK_BACK_S = 5.0
 """Of Serve's reports; Headrace's policy takes single points, the newest of which are as old as one interval or two."""
 
 OF_POLICY: dict[str, frozenset[str]] = {
-    "headrace": frozenset(("slo_s", "late_ratio", "startup_s", "keep_alive_s", "floor_confidence", "behavior", "schedules", "thresholds")),
+    "headrace": frozenset(
+        ("slo_s", "late_ratio", "startup_s", "keep_alive_s", "floor_confidence", "behavior", "schedules", "thresholds")
+    ),
     "ray": frozenset(("target_ongoing_requests", "upscale_delay_s", "downscale_delay_s")),
 }
 """The options that only one policy knows."""
@@ -45,8 +47,10 @@ class Autoscaling(Strict):
         300.0, ge=0, description="headrace, min_replicas 0: the last replica goes after so long without a request."
     )
     floor_confidence: float | None = Field(
-        0.8, ge=0, le=1, description="headrace: from so much confidence on the forecast of an hour ahead is a floor; "
-        "None: it never is."
+        0.8,
+        ge=0,
+        le=1,
+        description="headrace: from so much confidence on the forecast of an hour ahead is a floor; None: it never is.",
     )
     behavior: Behavior | None = Field(
         None, description="headrace: how fast the number may change, as in Kubernetes' HPA; None: at once."

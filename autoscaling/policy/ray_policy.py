@@ -193,9 +193,7 @@ class HeadracePolicy:
         decision = self._last = learned.planner.decide(sight)
         if self._stepper is not None:
             stepped = self._stepper.wanted(now_s, signals.busy_ratio, target)
-            return decision._replace(
-                num_replicas=stepped, reason="utilisation", busy_ratio=signals.busy_ratio or 0.0
-            )
+            return decision._replace(num_replicas=stepped, reason="utilisation", busy_ratio=signals.busy_ratio or 0.0)
         if decision.num_replicas < target and now_s < (FAMILIAR_S if learned.is_familiar else CAREFUL_S):
             return decision._replace(num_replicas=target, reason="hold")
         return decision

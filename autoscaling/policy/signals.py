@@ -12,8 +12,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from autoscaling.policy.capacity import BatchCurve
 
 OFFERED, ENDED, LATE, QUEUED = "offered.", "ended.", "late.", "queued."
@@ -114,8 +112,9 @@ class Reader:
             self._routers.clear()
             self._taken_s = end_s
         num_seconds = min(int(end_s - self._taken_s), MAX_SECONDS)
-        edges = np.linspace(self._taken_s, end_s, num_seconds + 1) if num_seconds > 0 else np.empty(0)
-        arrived = np.zeros(max(num_seconds, 0))
+        step_s = (end_s - self._taken_s) / max(num_seconds, 1)
+        edges = [self._taken_s + step_s * second for second in range(1, num_seconds + 1)]
+        arrived = [0.0] * len(edges)
         for router, points in series.items():
             state = self._routers.get(router)
             if state is None:
@@ -123,27 +122,27 @@ class Reader:
                 self._routers[router].ended = self._routers[router].late = -1.0
                 continue
             state.newest_s = newest_s
-            if num_seconds > 0:
-                later = [(s, value) for s, value in points if s > self._taken_s and value >= state.offered]
-                times, totals = zip((self._taken_s, state.offered), *later, strict=True)
-                at_edges = np.interp(edges, times, totals)
-                arrived += np.diff(at_edges)
-                state.offered = float(at_edges[-1])
+            later = [(s, value) for s, value in points if s > self._taken_s and value >= state.offered]
+            totals = _at_edges([(self._taken_s, state.offered), *later], edges)
+            for second, total in enumerate(totals):
+                arrived[second] += total - state.offered
+                state.offered = total
         if num_seconds > 0:
             self._taken_s = end_s
             known = self._routers.items()
             self._routers = {name: state for name, state in known if newest_s - state.newest_s < FORGET_S}
-        return tuple(arrived.tolist())
+        return tuple(arrived)
 
     def _busy_ratio(self, metrics: RawMetrics) -> float | None:
         """Mean over the replicas that reported twice."""
         ratios = []
         known: dict[Any, tuple[float, float]] = {}
         for replica, points in _spread(metrics.get(BUSY_S)):
-            if not (valid := _valid(points)):
+            newest = _last(points)
+            if newest is None:
                 continue
-            newest = known[replica] = valid[-1]
-            earlier = self._busy.get(replica, valid[0])
+            known[replica] = newest
+            earlier = self._busy.get(replica) or _valid(points)[0]
             if newest[0] > earlier[0] and newest[1] >= earlier[1]:
                 ratios.append(min((newest[1] - earlier[1]) / (newest[0] - earlier[0]), 1.0))
         self._busy = known
@@ -159,30 +158,53 @@ def _rise(state: _Router, name: str, total: float | None) -> float:
     return total - before if before >= 0.0 else 0.0
 
 
+def _at_edges(points: Sequence[tuple[float, float]], edges: Sequence[float]) -> list[float]:
+    """A total at rising instants, on straight lines between its points and level after the last."""
+    totals = []
+    place = 0
+    for edge_s in edges:
+        while place + 1 < len(points) and points[place + 1][0] <= edge_s:
+            place += 1
+        at_s, total = points[place]
+        if place + 1 < len(points):
+            later_s, later = points[place + 1]
+            total += (later - total) * (edge_s - at_s) / (later_s - at_s)
+        totals.append(total)
+    return totals
+
+
 def _spread(by_replica: object) -> Iterable[tuple[Any, Sequence[Point]]]:
     """At most `MAX_REPLICAS` of them, from all places."""
-    if not isinstance(by_replica, Mapping):
+    if type(by_replica) is not dict and not isinstance(by_replica, Mapping):
         return []
     items = list(by_replica.items())
     return items if len(items) <= MAX_REPLICAS else items[:: -(-len(items) // MAX_REPLICAS)]
 
 
-def _is_valid(point: object) -> bool:
+def _pair(point: object) -> tuple[float, float] | None:
+    """Instant and value of a point; None: they cannot be. Plain floats, which Ray's are, need no closer look."""
     at_s, value = getattr(point, "timestamp", None), getattr(point, "value", None)
-    return isinstance(at_s, int | float) and isinstance(value, int | float) and abs(at_s) < 1e12 and 0.0 <= value < 1e15
+    if (type(at_s) is float and type(value) is float) or (
+        isinstance(at_s, int | float) and isinstance(value, int | float)
+    ):
+        return (float(at_s), float(value)) if -1e12 < at_s < 1e12 and 0.0 <= value < 1e15 else None
+    return None
 
 
 def _valid(points: object) -> list[tuple[float, float]]:
     """The points that can be."""
-    listed = points if isinstance(points, Sequence) else ()
-    return [(float(point.timestamp), float(point.value)) for point in listed if _is_valid(point)]
+    listed = points if type(points) is list or isinstance(points, Sequence) else ()
+    return [pair for point in listed if (pair := _pair(point)) is not None]
 
 
 def _last(points: object) -> tuple[float, float] | None:
     """The newest point that can be: reports are in the order of their instants."""
-    listed = points if isinstance(points, Sequence) else ()
-    point = next((point for point in reversed(listed) if _is_valid(point)), None)
-    return None if point is None else (float(point.timestamp), float(point.value))
+    listed = points if type(points) is list or isinstance(points, Sequence) else ()
+    for point in reversed(listed):
+        pair = _pair(point)
+        if pair is not None:
+            return pair
+    return None
 
 
 def _merged(by_replica: object, since_s: float) -> list[tuple[float, float]]:

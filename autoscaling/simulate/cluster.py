@@ -60,9 +60,9 @@ class Cluster:
     ) -> None:
         self._service, self._startup, self._slo_s, self._rng = service, startup, slo_s, rng
         self._faults, self._nodes = faults or Faults(), nodes
-        self._num_requests = len(instants)
+        self._instants = instants
         self._arrived: list[float] = [*instants.tolist(), np.inf]
-        self._done = [np.inf] * self._num_requests
+        self._done = [np.inf] * len(instants)
         self._head = 0
         self._batch_s = [service.batch_s(size) for size in range(service.max_batch + 1)]
         self._factors = service.factors(rng)
@@ -174,7 +174,7 @@ class Cluster:
     def latencies(self) -> NDArray[np.float64]:
         """Time of each request from its arrival to its answer, seconds (n,); infinite: it has none."""
         done = np.array(self._done)
-        done -= np.array(self._arrived[:-1])
+        done -= self._instants
         return done
 
     def _at(self, at_s: float, call: Callable[..., None], *arguments: object) -> None:

@@ -90,7 +90,7 @@ class Fleet:
         self.refused: list[int] = []
         self.lost: list[int] = []
         self._service, self._startup, self._slo_s, self._rng = service, startup, slo_s, rng
-        self._num_requests = len(instants)
+        self._instants, self._num_requests = instants, len(instants)
         self._arrived: list[float] = [*instants.tolist(), np.inf]
         self._head = 0
         self._free: list[float] = [0.0] * (num_replicas * service.num_lanes)
@@ -147,19 +147,23 @@ class Fleet:
         self._starting = [ready_s for ready_s in self._starting if ready_s > now_s]
         starts, dones, ends, arrived = self._starts, self._dones, self._ends, self._arrived
         still_open = []
-        num_running = 0
-        for batch in (*self._open, *range(self._num_seen, len(ends))):
+        num_running = num_done = num_late = 0
+        busy_s, slo_s = 0.0, self._slo_s
+        looked_at = [*self._open, *range(self._num_seen, len(ends))]
+        for batch in looked_at:
             first, end, done = ends[batch - 1] if batch else 0, ends[batch], dones[batch]
             if done > now_s:
                 still_open.append(batch)
                 num_running += end - first
                 continue
-            self._num_batches += 1
-            self._num_done += end - first
-            self._busy_s += done - starts[batch]
-            due_s = done - self._slo_s
-            if arrived[first] < due_s:
-                self._num_late += bisect_left(arrived, due_s, first, end) - first
+            num_done += end - first
+            busy_s += done - starts[batch]
+            if arrived[first] < done - slo_s:
+                num_late += bisect_left(arrived, done - slo_s, first, end) - first
+        self._num_batches += len(looked_at) - len(still_open)
+        self._num_done += num_done
+        self._num_late += num_late
+        self._busy_s += busy_s
         self._open, self._num_seen = still_open, len(ends)
         num_arrived = bisect_right(arrived, now_s, self._head)
         return Observation(
@@ -218,5 +222,5 @@ class Fleet:
         done = np.full(self._num_requests, np.inf)
         sizes = np.diff(np.array([0, *self._ends]))
         done[: self._head] = np.repeat(self._dones, sizes)
-        done -= np.array(self._arrived[:-1])
+        done -= self._instants
         return done
