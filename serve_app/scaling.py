@@ -21,7 +21,7 @@ LOOK_BACK_S = 5.0
 
 OF_POLICY: dict[str, frozenset[str]] = {
     "headrace": frozenset(
-        ("slo_s", "late_ratio", "startup_s", "keep_alive_s", "floor_confidence", "behavior", "schedules", "thresholds")
+        ("slo_s", "late_ratio", "startup_s", "keep_alive_s", "min_confidence", "behavior", "schedules", "thresholds")
     ),
     "ray": frozenset(("target_ongoing_requests", "upscale_delay_s", "downscale_delay_s")),
 }
@@ -46,7 +46,7 @@ class Autoscaling(Strict):
     keep_alive_s: float = Field(
         300.0, ge=0, description="headrace, min_replicas 0: the last replica goes after so long without a request."
     )
-    floor_confidence: float | None = Field(
+    min_confidence: float | None = Field(
         0.8,
         ge=0,
         le=1,

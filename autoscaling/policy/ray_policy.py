@@ -47,7 +47,7 @@ class HeadracePolicy:
         curve: `[call_s, row_s, max_rows]`, what a batch takes until its replicas have reported it.
         startup_s: Time of a replica's start until one was seen, seconds.
         keep_alive_s: Where `min_replicas` is 0, the last replica goes after so long without a request, seconds.
-        floor_confidence: Confidence from which on the forecast of an hour ahead is a floor, see `hourly.HourAhead`;
+        min_confidence: Confidence from which on the forecast of an hour ahead is a floor, see `hourly.HourAhead`;
             None: it never is.
         goal: Further attributes of `planner.Goal`.
         behavior: How fast the number may change, see `behavior.Behavior`; None: at once.
@@ -67,7 +67,7 @@ class HeadracePolicy:
         curve: tuple[float, float, int] = (0.05, 0.0, 1),
         startup_s: float = 15.0,
         keep_alive_s: float = 300.0,
-        floor_confidence: float | None = 0.8,
+        min_confidence: float | None = 0.8,
         goal: Mapping[str, float] | None = None,
         behavior: Mapping[str, Any] | None = None,
         schedules: Sequence[Mapping[str, Any]] = (),
@@ -82,7 +82,7 @@ class HeadracePolicy:
             raise ValueError(f"curve {curve} must be [call_s, row_s, max_rows] of batches that take some time")
         planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))
         self._learned = Learned(planner, startup_s)
-        self._slo_s, self._keep_alive_s, self._floor_confidence = slo_s, keep_alive_s, floor_confidence
+        self._slo_s, self._keep_alive_s, self._min_confidence = slo_s, keep_alive_s, min_confidence
         self._limiter = Limiter(behavior_of(behavior)) if behavior is not None else None
         self._calendar = Calendar([Schedule(**schedule) for schedule in schedules])
         self._stepper = Stepper(Thresholds(**thresholds)) if thresholds is not None else None
@@ -222,11 +222,11 @@ class HeadracePolicy:
 
     def _hourly_floor(self, now_s: float) -> int:
         """Replicas that the forecast of an hour ahead does not want gone below; 0 where it deserves no trust."""
-        if self._floor_confidence is None:
+        if self._min_confidence is None:
             return 0
         capacity = capacity_of(self._learned.planner.curve, self._slo_s)
         startup_s = self._learned.starts.startup_s(now_s)
-        return self._learned.hourly.floor(capacity, startup_s, self._floor_confidence) or 0
+        return self._learned.hourly.floor(capacity, startup_s, self._min_confidence) or 0
 
 
 class _Clock:

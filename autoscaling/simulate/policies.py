@@ -41,7 +41,7 @@ AT_ONCE: Mapping[str, Any] = {
 """What a policy needs of Ray that decides for itself: no delays, and samples that are new."""
 
 
-OF_HEADRACE = ("keep_alive_s", "floor_confidence")
+OF_HEADRACE = ("keep_alive_s", "min_confidence")
 """Options of the platform's policy that are no attributes of a goal."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from models.source import ModelSource
+from models.manifest import Manifest
 from serve_app.profiles import Profile, beside, read_profiles, write_profiles
 from serve_app.selection import select_models
 from serve_app.settings import Pool, SettingsError, load_settings
@@ -48,7 +47,7 @@ def profile(settings_path: Path, model: str, say: Callable[[str], None]) -> Path
                 say(f"{model} version {version}, pool {pool.name}: left out, this machine has no GPU")
                 continue
             say(f"{model} version {version}, pool {pool.name}: starting")
-            measured = _measure(source, pool)
+            measured = _measure(settings_path, source.manifest, pool)
             say("  " + in_words(measured))
             profiles.setdefault(model, {}).setdefault(version, {})[pool.name] = measured
             write_profiles(path, profiles)
@@ -66,27 +65,23 @@ def in_words(profile: Profile) -> str:
     )
 
 
-def _measure(source: ModelSource, pool: Pool) -> Profile:
+def _measure(settings_path: Path, manifest: Manifest, pool: Pool) -> Profile:
     from serve_app.app import actor_options  # imports Ray, which takes a second
 
     environment = actor_options(pool).get("runtime_env", {}).get("env_vars", {})
     device = "cuda:0" if pool.device == "gpu" else "cpu"
     started_s = time.monotonic()
+    names = [str(settings_path), manifest.name, manifest.version, pool.name, device]
     with subprocess.Popen(
-        [sys.executable, "-m", "serve_app.replica.profiling"],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-m", "serve_app.command.profiling", *names],
         stdout=subprocess.PIPE,
         env={**os.environ, **environment},
     ) as child:
-        assert child.stdin is not None
-        pickle.dump((source, pool, device), child.stdin)
-        child.stdin.close()
         steps = _steps(child)
         loaded = next(steps, None)
         startup_s = time.monotonic() - started_s
         found = next(steps, None)
     if loaded is None or found is None:
-        manifest = source.manifest
         raise SettingsError(
             f"model '{manifest.name}' version {manifest.version}, pool '{pool.name}': measuring ended with code "
             f"{child.returncode}; why is above"

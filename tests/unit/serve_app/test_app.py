@@ -258,7 +258,7 @@ def test_the_policy_reaches_serve_with_its_options_and_no_delay_of_serves(root: 
     assert config.upscale_delay_s == config.downscale_delay_s == 0
     assert config.policy.policy_kwargs == {
         "slo_s": 0.25, "late_ratio": 0.01, "startup_s": 40.0, "keep_alive_s": 300.0,
-        "floor_confidence": 0.8, "schedules": [],
+        "min_confidence": 0.8, "schedules": [],
     }  # fmt: skip
     assert isinstance(config.policy.get_policy()(**config.policy.policy_kwargs)(None), tuple)
     (pool,) = graph.plans["m"].versions["1"].pools

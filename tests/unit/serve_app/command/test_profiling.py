@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.replica.profiling import batch_sizes, fit
+from serve_app.command.profiling import batch_sizes, fit
 
 
 def test_sizes_are_powers_of_two_and_the_largest() -> None:

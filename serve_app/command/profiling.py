@@ -1,16 +1,16 @@
 """What a model takes on this machine: its start, its batches by size, its memory. Runs in a process of its own.
 
-A replica's process is what is measured, so this file is run as one: `python -m serve_app.replica.profiling`, with the
-pickled source and pool on standard input, and one line of JSON on standard output for each step that is done.
+A replica's process is what is measured, so this file is run as one, `python -m serve_app.command.profiling SETTINGS
+MODEL VERSION POOL DEVICE`, with one line of JSON on standard output for each step that is done.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,7 +22,8 @@ from models.samples import warm_up_inputs
 from models.source import ModelSource
 from serve_app.batching.collate import Rows, split, stack
 from serve_app.replica.lifecycle import LoadedModel, load, resolve_compute
-from serve_app.settings import Pool
+from serve_app.selection import select_models
+from serve_app.settings import load_settings
 
 MIN_RUNS, MAX_RUNS = 5, 50
 SIZE_S = 1.0
@@ -101,11 +102,11 @@ def _most_rows(parts: Sequence[Rows], batching: Batching) -> int:
     return max(1, min(batching.max_rows, int(batching.max_elements / length)))
 
 
-def main() -> None:
-    """Measure what standard input says, and print each step."""
-    source, pool, device = pickle.load(sys.stdin.buffer)
-    assert isinstance(source, ModelSource)
-    assert isinstance(pool, Pool)
+def main(settings: str, model: str, version: str, pool_name: str, device: str) -> None:
+    """Measure a version of a model on a pool of the settings, and print each step."""
+    (selected,) = (one for one in select_models(load_settings(Path(settings))) if one.name == model)
+    (pool,) = (one for one in selected.options.pools if one.name == pool_name)
+    source = selected.sources[version]
     loaded = load(source, resolve_compute(source, pool, device))
     _say({"load_s": loaded.load_s})
     found = measure_batches(loaded, source)
@@ -118,4 +119,4 @@ def _say(step: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
