@@ -21,12 +21,11 @@ import requests
 import typer
 from numpy.typing import NDArray
 
-from autoscaling.policy.capacity import BatchCurve
-from autoscaling.policy.planner import Goal, Planner
-from autoscaling.simulate.fleet import Fleet
-from autoscaling.simulate.planned import PlannedScaler
+from autoscaling.simulate.plant import make_plant
+from autoscaling.simulate.policies import Situation, make_policy
 from autoscaling.simulate.run import score, simulate
-from autoscaling.simulate.service import Service, startup
+from autoscaling.simulate.service import Service
+from autoscaling.simulate.setup import Setup
 from bench.load.plan import Open
 from bench.load.run import run_load
 from bench.systems.running import HOST, Running, running
@@ -38,6 +37,10 @@ SERVICE = Service(0.04, 0.01, 8)
 LOAD_S = 10.0
 SLO_S = 0.5
 MAX_REPLICAS = 10
+
+VARIATION = 0.05
+"""Of the batches' times: a sleep ends a little late."""
+
 PORT = 8750
 
 POLICIES: dict[str, dict[str, Any]] = {
@@ -162,14 +165,23 @@ def predict(
     Returns:
         Share of late requests, and replica-seconds.
     """
+    startup_s, num_seconds = float(np.mean(starts_s)), int(warm_up_s + duration_s)
+    setup = Setup(
+        call_s=SERVICE.call_s,
+        row_s=SERVICE.row_s,
+        max_batch=SERVICE.max_batch,
+        variation=VARIATION,
+        startup_s=startup_s,
+        startup_variation=float(np.std(starts_s)) / startup_s,
+        slo_s=SLO_S,
+        max_replicas=MAX_REPLICAS,
+        score_from_s=warm_up_s,
+    )
     rng = np.random.default_rng(0)
-    startup_s = float(np.mean(starts_s))
-    variation = float(np.std(starts_s)) / startup_s
-    fleet = Fleet(instants, SERVICE, startup(startup_s, variation, rng), SLO_S, rng, 1)
-    curve = BatchCurve(SERVICE.call_s, SERVICE.row_s, SERVICE.max_batch)
-    scaler = PlannedScaler(Planner(Goal(SLO_S), curve), startup_s)
-    num_seconds = int(warm_up_s + duration_s)
-    run = simulate(instants, fleet, scaler, num_seconds, max_replicas=MAX_REPLICAS, score_from_s=warm_up_s)
+    plant = make_plant(setup, instants, 1, rng)
+    counts = np.bincount(instants.astype(np.int64), minlength=num_seconds)
+    scaler = make_policy("headrace", Situation(setup, counts)).scaler
+    run = simulate(instants, plant, scaler, num_seconds, max_replicas=MAX_REPLICAS, score_from_s=warm_up_s)
     found = score(run, SLO_S)
     return 1.0 - found.slo_attainment, found.replica_hours * 3600.0
 
