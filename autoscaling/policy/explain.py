@@ -27,6 +27,7 @@ def in_words(before: int, decision: Decision) -> str:
         "backlog": f"{decision.num_queued:.4g} rows wait, more than will be in time",
         "utilisation": f"utilisation {decision.busy_ratio:.2f}",
         "silence": "nothing is reported",
+        "idle": f"no request for {decision.hold_s:.3g} s",
         "hold": f"so many were needed within the last {decision.hold_s:.3g} s",
     }
     words = reasons.get(decision.reason, decision.reason)

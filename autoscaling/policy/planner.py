@@ -21,7 +21,7 @@ from autoscaling.policy.demand import LONG_S, SHORT_S, Demand
 from autoscaling.policy.forecast import STEP_S, LeadForecast
 from autoscaling.policy.losses import Losses
 
-Reason = Literal["rate", "forecast", "panic", "backlog", "hold", "utilisation", "silence"]
+Reason = Literal["rate", "forecast", "panic", "backlog", "hold", "utilisation", "silence", "idle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,8 @@ class Planner:
         num_replicas = max(need, held)
         if num_replicas > need:
             reason = "hold"
-        backlog = sight.num_queued - sight.num_ready * capacity.rate_per_s * (goal.slo_s - capacity.batch_s)
+        in_time = sight.num_ready * capacity.rate_per_s * max(0.0, goal.slo_s - capacity.batch_s)
+        backlog = sight.num_queued - in_time
         if backlog > 0.0:
             drain = self._drain(sight, short, capacity.rate_per_s)
             if max(drain, sight.num_wanted) > num_replicas:

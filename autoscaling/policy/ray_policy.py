@@ -34,6 +34,10 @@ CAREFUL_S = 120.0
 FAMILIAR_S = 30.0
 """One that took up what was learned before does so for as long only."""
 
+MIN_ARRIVED = 0.01
+"""Less in a second is what is left over where a total is taken between two reports; one request, even spread over the
+longest silence, is more."""
+
 MAX_STEP_S = 30.0
 """The clock may be set; more than this is not believed to have passed between two calls."""
 
@@ -91,7 +95,7 @@ class HeadracePolicy:
         self._next_tick_s = -math.inf
         self._heard_s = self._asked_s = 0.0
         self._last = NOTHING_DECIDED
-        self._target = 1
+        self._target = self._seen_target = 1
         self.num_errors = 0
 
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
@@ -133,9 +137,10 @@ class HeadracePolicy:
     def _decide(self, context: Any) -> int:
         target = _whole(context.target_num_replicas, self._target)
         now_s = self._clock.now_s(context.current_time)
-        if target > 0 and self._target == 0:
+        if target > 0 and self._seen_target == 0:
             # Serve itself brings the first replica up when a request comes; that it did is the only sign of it yet.
             self._asked_s = now_s
+        self._seen_target = target
         if now_s < self._next_tick_s:
             return target
         self._next_tick_s = now_s + TICK_S
@@ -157,7 +162,7 @@ class HeadracePolicy:
     def _hear(self, context: Any, now_s: float, signals: Signals) -> None:
         if signals.arrived:
             self._heard_s = now_s
-        if any(signals.arrived):
+        if max(signals.arrived, default=0.0) > MIN_ARRIVED:
             self._asked_s = now_s
         self._learned.add_arrivals(_positive(context.current_time, 0.0), signals.arrived)
         if signals.curve is not None:
@@ -207,8 +212,14 @@ class HeadracePolicy:
         hourly = self._hourly_floor(now_s)
         floor = min(max(low, scheduled.min_replicas or 0, hourly), high)
         ceiling = high if scheduled.max_replicas is None else max(floor, min(high, scheduled.max_replicas))
-        if floor < 1 <= target:
-            wanted = 0 if now_s - self._asked_s >= self._keep_alive_s else max(wanted, 1)
+        if floor < 1 and target == 0:
+            # A request brings the first replica up by Serve itself; nothing else is worth one.
+            wanted = 0
+        elif floor < 1:
+            wanted = max(wanted, 1)
+            if now_s - self._asked_s >= self._keep_alive_s:
+                wanted = 0
+                decision = decision._replace(reason="idle", hold_s=now_s - self._asked_s)
         bounded = min(max(wanted, floor), ceiling)
         limited = self._limiter.limit(now_s, target, bounded) if self._limiter is not None else bounded
         limits = []

@@ -110,3 +110,11 @@ def test_a_decision_is_a_number_of_replicas_whatever_is_seen(
         decision = deployment.step(arrived, queued, late=arrived, ready=ready)
         assert decision.num_replicas >= 0
         assert decision.num_replicas * REPLICA_PER_S >= decision.rate_per_s * (1 - 1e-6)
+
+
+def test_an_slo_that_not_even_an_idle_replica_keeps_is_no_backlog() -> None:
+    deployment = Deployment()
+    deployment.planner = Planner(Goal(0.1), CURVE)
+    deployment.run(60, 40.0)
+    assert deployment.run(300, 4.0).reason != "backlog"
+    assert deployment.num_wanted < 10

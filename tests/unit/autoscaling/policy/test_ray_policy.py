@@ -294,3 +294,18 @@ def test_the_replica_that_serve_brings_up_is_not_taken_before_its_request_is_kno
     deployment.target = deployment.ready = 1
     deployment.reports = False
     assert deployment.run(15, 0.0) == 1
+
+
+def test_on_the_way_to_none_it_does_not_take_serve_s_stop_at_one_for_a_request() -> None:
+    deployment = Deployment(low=0, keep_alive_s=20.0)
+    deployment.run(100, 80.0)
+    assert deployment.target > 2
+    targets = []
+    for _ in range(60):
+        wanted = deployment.run(1, 0.0)
+        # Serve goes to none by one only.
+        if wanted == 0 and (not targets or targets[-1] > 1):
+            deployment.target = deployment.ready = 1
+        targets.append(deployment.target)
+    assert targets[-1] == 0
+    assert "no request for 2" in deployment.policy.explain()[-1]["words"]
