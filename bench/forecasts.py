@@ -18,8 +18,8 @@ import typer
 from numpy.typing import NDArray
 
 from autoscaling.policy.capacity import Capacity
-from autoscaling.policy.hourly import HourAhead
-from autoscaling.policy.hourly_predictors import NAMES
+from autoscaling.policy.hour_ahead.forecaster import HourAhead
+from autoscaling.policy.hour_ahead.predictors import NAMES
 
 LEAD_S = 3600.0
 QUANTILE = 0.9

@@ -40,8 +40,11 @@ class Autoscaling(Strict):
     )
     slo_s: float = Field(1.0, gt=0, description="headrace: time in which a request is to be answered, seconds.")
     late_ratio: float = Field(0.01, gt=0, lt=1, description="headrace: share of the requests that may take longer.")
-    startup_s: float = Field(
-        15.0, ge=0, description="headrace: time of a replica's start until one was seen, seconds; then it is measured."
+    startup_s: float | None = Field(
+        None,
+        ge=0,
+        description="headrace: time of a replica's start until one was seen, seconds; then it is measured. None: as "
+        "`headrace profile` measured it, or 15.",
     )
     keep_alive_s: float = Field(
         300.0, ge=0, description="headrace, min_replicas 0: the last replica goes after so long without a request."
@@ -68,7 +71,9 @@ class Autoscaling(Strict):
         if self.min_replicas > self.max_replicas:
             raise ValueError(f"min_replicas {self.min_replicas} is over max_replicas {self.max_replicas}")
         others = {name for policy, names in OF_POLICY.items() if policy != self.policy for name in names}
-        for name in sorted(others & self.model_fields_set):
+        # By value, not by what was written: options that were dumped with their defaults are as good as before.
+        changed = {name for name in others if getattr(self, name) != type(self).model_fields[name].default}
+        for name in sorted(changed):
             other = next(policy for policy, names in OF_POLICY.items() if name in names)
             raise ValueError(f"{name} belongs to policy {other}, this one is {self.policy}; remove it, or set policy")
         return self
@@ -86,8 +91,11 @@ class Autoscaling(Strict):
         bounds = {"min_replicas": self.min_replicas, "max_replicas": self.max_replicas}
         if self.policy == "ray":
             return bounds | {name: getattr(self, name) for name in OF_POLICY["ray"]}
-        given = self.model_dump(mode="json", include=set(OF_POLICY["headrace"]), exclude_none=True)
-        known = {name: value for name, value in (measured or {}).items() if name not in self.model_fields_set}
+        # What is set to nothing is said: the policy's own default may be something.
+        given = self.model_dump(mode="json", include=set(OF_POLICY["headrace"]), exclude={"behavior", "thresholds"})
+        given |= self.model_dump(mode="json", include={"behavior", "thresholds"}, exclude_none=True)
+        if self.startup_s is None:
+            del given["startup_s"]
         return bounds | {
             # The policy holds and limits by itself: what it says is to be done at once.
             "upscale_delay_s": 0.0,
@@ -96,6 +104,6 @@ class Autoscaling(Strict):
             "look_back_period_s": LOOK_BACK_S,
             "policy": {
                 "policy_function": POLICY,
-                "policy_kwargs": given | known,
+                "policy_kwargs": {**(measured or {}), **given},
             },
         }

@@ -12,9 +12,7 @@
     schedule.py    bounds by the clock
     behavior.py    how fast the number may change
     explain.py     a decision in words
-    hourly.py      the rate an hour ahead, as a floor where it can be relied on: hourly_predictors.py (of
-                   rate_history.py, with ridge.py) say what may come, mixture.py weighs them, margin.py makes a bound,
-                   trust.py says what it is worth, pending.py keeps it until it has come
+    hour_ahead/    the rate an hour ahead, as a floor where it can be relied on
     learned.py     all that is learned of one deployment
     memory.py      where it is kept, across deployments
     ray_policy.py  the whole as Ray Serve calls it

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autoscaling.policy.explain import DecisionLog
-from autoscaling.policy.hourly import HourAhead
+from autoscaling.policy.hour_ahead.forecaster import HourAhead
 from autoscaling.policy.losses import Losses
 from autoscaling.policy.memory import SEASONS, Memory, in_cluster
 from autoscaling.policy.planner import Decision, Planner

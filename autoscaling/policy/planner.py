@@ -42,6 +42,16 @@ class Goal:
     caution: float = 1.0
     hold_s: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not (0.0 < self.slo_s < math.inf and 0.0 < self.late_ratio < 1.0):
+            raise ValueError(
+                f"slo_s must be over 0 and late_ratio between 0 and 1, got {self.slo_s}, {self.late_ratio}"
+            )
+        if not 0.0 <= self.quantile <= 1.0:
+            raise ValueError(f"quantile must be from 0 to 1, got {self.quantile}")
+        if not (0.0 <= self.caution < math.inf and 0.0 <= self.hold_s < math.inf):
+            raise ValueError(f"caution and hold_s must be numbers from 0, got {self.caution} and {self.hold_s}")
+
 
 class Sight(NamedTuple):
     """What is seen of a deployment, usually once a second.

@@ -51,8 +51,8 @@ class HeadracePolicy:
         curve: `[call_s, row_s, max_rows]`, what a batch takes until its replicas have reported it.
         startup_s: Time of a replica's start until one was seen, seconds.
         keep_alive_s: Where `min_replicas` is 0, the last replica goes after so long without a request, seconds.
-        min_confidence: Confidence from which on the forecast of an hour ahead is a floor, see `hourly.HourAhead`;
-            None: it never is.
+        min_confidence: Confidence from which on the forecast of an hour ahead is a floor, see
+            `hour_ahead.forecaster.HourAhead`; None: it never is.
         goal: Further attributes of `planner.Goal`.
         behavior: How fast the number may change, see `behavior.Behavior`; None: at once.
         schedules: Bounds by the clock, see `schedule.Schedule`.
@@ -78,10 +78,8 @@ class HeadracePolicy:
         thresholds: Mapping[str, float] | None = None,
     ) -> None:
         call_s, row_s, max_rows = curve
-        if not (slo_s > 0.0 and 0.0 < late_ratio < 1.0 and startup_s >= 0.0 and keep_alive_s >= 0.0):
-            raise ValueError(
-                f"slo_s {slo_s}, late_ratio {late_ratio}, startup_s {startup_s} or keep_alive_s is not valid"
-            )
+        if not (startup_s >= 0.0 and keep_alive_s >= 0.0):
+            raise ValueError(f"startup_s and keep_alive_s must be numbers from 0, got {startup_s} and {keep_alive_s}")
         if not (call_s >= 0.0 and row_s >= 0.0 and call_s + row_s > 0.0 and max_rows >= 1):
             raise ValueError(f"curve {curve} must be [call_s, row_s, max_rows] of batches that take some time")
         planner = Planner(Goal(slo_s, late_ratio, **(goal or {})), BatchCurve(call_s, row_s, int(max_rows)))

@@ -5,7 +5,7 @@ service.py     how long a batch takes, and how long a replica starts
 fleet.py       replicas, the queue before them, and what becomes of each request
 cluster.py     the same replica by replica: routing.py, nodes.py, faults.py
 setup.py       every option -> plant.py, which of the two it is; sweep.py changes options
-policies.py    a name -> a scaler: planned.py, ray_scaler.py and ray_reports.py, rivals.py
+policies.py    a name -> a scaler: ray_scaler.py and ray_reports.py, rivals.py, hpa.py
 run.py         one scaler, one plant; experiment.py several, with several seeds
 report/        what is said of them
 """

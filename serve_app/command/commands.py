@@ -115,9 +115,8 @@ def explain(
     chosen = [entry for entry in found if deployment in (None, entry["deployment"])]
     if not chosen:
         names = ", ".join(entry["deployment"] for entry in found) or "none"
-        _fail(
-            ValueError(f"no deployment '{deployment or ''}' follows its load by Headrace's policy; these do: {names}")
-        )
+        which = "no deployment" if deployment is None else f"no deployment '{deployment}'"
+        _fail(ValueError(f"{which} follows its load by Headrace's policy; these do: {names}"))
     for entry in chosen:
         entry["changes"] = entry["changes"][-last:]
     typer.echo(json.dumps(chosen, indent=2) if as_json else "\n".join(map(scaling_text, chosen)))

@@ -239,3 +239,23 @@ def test_the_walk_over_the_options_finds_the_nested_ones() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().router.num_cpus = 3
+
+
+def test_no_confidence_is_no_floor_and_not_the_policy_s_default() -> None:
+    kwargs = Autoscaling(min_confidence=None).serve_config()["policy"]["policy_kwargs"]
+    assert kwargs["min_confidence"] is None
+
+
+@pytest.mark.parametrize("policy", ["headrace", "ray"])
+def test_scaling_that_was_written_with_all_its_defaults_is_the_same(policy: str) -> None:
+    scaling = Autoscaling(policy=policy)
+    again = Autoscaling.model_validate(scaling.model_dump(mode="json"))
+    measured = {"startup_s": 7.0, "curve": [0.01, 0.002, 8]}
+    assert again == scaling
+    assert again.serve_config(measured) == scaling.serve_config(measured)
+
+
+@pytest.mark.parametrize(("startup_s", "expected"), [(None, 7.0), (15.0, 15.0), (0.0, 0.0)])
+def test_a_start_that_is_set_wins_over_the_measured_one(startup_s: float | None, expected: float) -> None:
+    config = Autoscaling(startup_s=startup_s).serve_config({"startup_s": 7.0})
+    assert config["policy"]["policy_kwargs"]["startup_s"] == expected

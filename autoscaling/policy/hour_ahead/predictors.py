@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscaling.policy.rate_history import DAY, DAY_S, HOUR, MEANS_S, RateHistory
-from autoscaling.policy.ridge import Ridge
+from autoscaling.policy.hour_ahead.rate_history import DAY, DAY_S, HOUR, MEANS_S, RateHistory
+from autoscaling.policy.hour_ahead.ridge import Ridge
 
 NAMES = ("last", "hour", "day", "daily", "daily-hour", "profile", "weekly", "ridge-log", "ridge-root")
 """The rate now; its mean over an hour and a day; the rate now, and that of the last hour, times how earlier days went

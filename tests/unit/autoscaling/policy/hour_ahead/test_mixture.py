@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaling.policy.mixture import Mixture
+from autoscaling.policy.hour_ahead.mixture import Mixture
 
 
 def losses(truth: np.ndarray, forecasts: np.ndarray) -> tuple[float, np.ndarray]:

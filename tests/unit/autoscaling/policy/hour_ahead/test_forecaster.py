@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaling.policy.capacity import Capacity
-from autoscaling.policy.hourly import HourAhead
-from autoscaling.policy.hourly_predictors import NAMES
+from autoscaling.policy.hour_ahead.forecaster import HourAhead
+from autoscaling.policy.hour_ahead.predictors import NAMES
 
 BIN_S = 1800.0
 NUM_AHEAD, DAY = 2, 48

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from autoscaling.policy.rate_history import DAY, RateHistory
+from autoscaling.policy.hour_ahead.rate_history import DAY, RateHistory
 
 HOUR_S = 3600.0
 

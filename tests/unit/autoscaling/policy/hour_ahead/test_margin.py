@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaling.policy.margin import Margin
+from autoscaling.policy.hour_ahead.margin import Margin
 
 
 def cover(errors: np.ndarray, quantile: float) -> float:

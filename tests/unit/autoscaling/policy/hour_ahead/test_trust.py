@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from autoscaling.policy.trust import NUM_DAYS, Trust
+from autoscaling.policy.hour_ahead.trust import NUM_DAYS, Trust
 
 
 def after(days: list[tuple[float, float, float]]) -> Trust:

@@ -1,6 +1,6 @@
 """The rate an hour ahead: its mean, a bound that holds as often as it says, and whether to rely on it.
 
-    bins of five or ten minutes -> predictors (hourly_predictors.py) -> their mixture (mixture.py)
+    bins of five or ten minutes -> predictors (predictors.py) -> their mixture (mixture.py)
     what that was off by        -> the bound (margin.py), against bounds without a forecast -> confidence (trust.py)
 
 Everything is learned bin by bin, from forecasts whose time is over; nothing is fitted beforehand.
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from autoscaling.policy.binning import Binning, rebinned
 from autoscaling.policy.capacity import Capacity, replicas_for
-from autoscaling.policy.hourly_predictors import NAMES, Predictors
-from autoscaling.policy.margin import Margin
-from autoscaling.policy.mixture import Mixture
-from autoscaling.policy.pending import Pending
-from autoscaling.policy.rate_history import DAY_S, RateHistory
-from autoscaling.policy.trust import Trust
+from autoscaling.policy.hour_ahead.margin import Margin
+from autoscaling.policy.hour_ahead.mixture import Mixture
+from autoscaling.policy.hour_ahead.pending import Pending
+from autoscaling.policy.hour_ahead.predictors import NAMES, Predictors
+from autoscaling.policy.hour_ahead.rate_history import DAY_S, RateHistory
+from autoscaling.policy.hour_ahead.trust import Trust
 
 MIXTURE_KEPT_DAYS = 14.0
 NUM_SCORE_DAYS = 14

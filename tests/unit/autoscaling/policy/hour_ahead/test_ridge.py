@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaling.policy.ridge import LARGEST, Ridge
+from autoscaling.policy.hour_ahead.ridge import LARGEST, Ridge
 
 
 def test_what_is_linear_is_learned() -> None:
