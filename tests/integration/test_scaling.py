@@ -1,20 +1,30 @@
-"""A model that follows its load: more replicas under more of it, none without, and back at the first request."""
+"""A model that follows its load: more replicas under more of it, none without, and back at the first request.
+
+Beside it, and before it in Serve's control loop, stands an application whose policy fails at every call.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+import yaml
 
 from autoscaling.simulate.service import Service
-from bench.systems.running import Running, running
+from bench.systems.running import Running, clean_environment, running
 from bench.systems.scaled import MODEL, REPLICA_TITLE, Scaled
+from bench.systems.system import Launch
+from serve_app.launch.environment import child_environment
 
 PORT = 8126
 LIMIT_S = 90.0
@@ -22,12 +32,28 @@ SERVICE = Service(0.1, 0.0, 1)
 REQUEST = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]}
 
 
+class BesideFailing(Scaled):
+    """With the application whose policy fails; the launcher would take what comes first for the platform."""
+
+    def launch(self, workload: str, port: int) -> Launch:
+        launch = super().launch(workload, port)
+        path = Path(launch.command[-1])
+        config = yaml.safe_load(path.read_text())
+        failing = {"name": "failing", "route_prefix": None, "import_path": "tests.integration.failing_scaling:app"}
+        # Serve scales its applications in the order in which they came.
+        config["applications"].insert(0, failing)
+        path.write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "ray.serve.scripts", "run", "--address", "local", str(path)]
+        form = child_environment(clean_environment({}, os.environ), plain=False)
+        return Launch(command, form | launch.environment, launch.ready_path)
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("scaled")
     scaling = {"min_replicas": 0, "max_replicas": 3, "slo_s": 0.5, "keep_alive_s": 6, "startup_s": 5}
-    system = Scaled("scaled", "of the tests", scaling, SERVICE, 0.0, folder)
-    with running(system, "echo", PORT, logs=folder) as live:
+    system = BesideFailing("scaled", "of the tests", scaling, SERVICE, 0.0, folder)
+    with running(system, "echo", PORT, LIMIT_S, folder) as live:
         yield live
 
 
@@ -57,7 +83,10 @@ def eventually(seen: Callable[[], Any], what: str) -> None:
         time.sleep(0.25)
 
 
-def test_replicas_follow_the_load_down_to_none_and_the_first_request_is_held_and_answered(live: Running) -> None:
+@contextmanager
+def under_load(live: Running) -> Iterator[list[int]]:
+    """Eight callers, each of which waits for its answer: more than one replica, which answers ten a second, can hold
+    in time. Gives the answers' statuses."""
     done = threading.Event()
     statuses: list[int] = []
 
@@ -65,17 +94,27 @@ def test_replicas_follow_the_load_down_to_none_and_the_first_request_is_held_and
         while not done.is_set():
             statuses.append(infer(live).status_code)
 
-    # Each waits for its answer: more than one replica, which answers ten a second, can hold in time.
     callers = [threading.Thread(target=ask) for _ in range(8)]
     for caller in callers:
         caller.start()
     try:
-        eventually(lambda: num_replicas(live) >= 2, "a second replica")
-        eventually(lambda: decisions(live)["changes"], "a decision that is explained")
+        yield statuses
     finally:
         done.set()
         for caller in callers:
             caller.join()
+
+
+def num_failures(live: Running) -> int:
+    """As the failing policy logs it: at each power of two."""
+    counts = re.findall(r"the autoscaling policy failed (\d+) times; the number is kept", live.log.read_text())
+    return max(map(int, counts), default=0)
+
+
+def test_replicas_follow_the_load_down_to_none_and_the_first_request_is_held_and_answered(live: Running) -> None:
+    with under_load(live) as statuses:
+        eventually(lambda: num_replicas(live) >= 2, "a second replica")
+        eventually(lambda: decisions(live)["changes"], "a decision that is explained")
     assert set(statuses) == {200}
     found = decisions(live)
     assert found["deployment"] == f"{MODEL}-v1-cpu"
@@ -88,5 +127,13 @@ def test_replicas_follow_the_load_down_to_none_and_the_first_request_is_held_and
 
 def test_what_was_learned_is_kept(live: Running) -> None:
     assert decisions(live)["starts_s"]
-    log = Path(live.log).read_text()
-    assert "autoscaling policy failed" not in log
+
+
+def test_a_policy_that_fails_leaves_other_applications_scaling(live: Running) -> None:
+    failures, changes = num_failures(live), decisions(live)["changes"]
+    assert failures
+    with under_load(live):
+        eventually(lambda: num_replicas(live) >= 2, "a second replica")
+        eventually(lambda: decisions(live)["changes"] != changes, "another decision")
+        eventually(lambda: num_failures(live) > failures, "more failures meanwhile")
+    assert "Exception updating application state" not in live.log.read_text()
