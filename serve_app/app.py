@@ -28,6 +28,7 @@ from serve_app.replica.deployment import ModelReplica
 from serve_app.replica.host import InFront
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
+from serve_app.scaling import Autoscaling
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
 from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
@@ -77,6 +78,7 @@ class _Graph:
         self._settings = settings
         self._profiles: Profiles = read_profiles(Path(settings.profiles)) if settings.profiles is not None else {}
         self._names: list[str] = []
+        self._scaled: dict[str, Autoscaling] = {}
         self._models: dict[str, Any] = {}
         self._targets: dict[str, dict[str, PreprocessingTarget]] = {}
 
@@ -101,7 +103,13 @@ class _Graph:
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
         )(serve.ingress()(Router))
-        return router.bind(plans, settings.router, hub.bind(["Router", *self._names]))
+        return router.bind(plans, settings.router, hub.bind(["Router", *self._names], self._scaled))
+
+    def _note(self, name: str, autoscaling: Autoscaling | None) -> None:
+        """Remember a deployment for the metrics."""
+        self._names.append(name)
+        if autoscaling is not None and autoscaling.policy == "headrace":
+            self._scaled[name] = autoscaling
 
     def _bind_pools(self, model: Selected, source: ModelSource) -> None:
         if model.options.placement == "router":
@@ -126,7 +134,7 @@ class _Graph:
                 **replica_options(pool, self._measured(source.manifest, pool)),
             )(ModelReplica)
             self._models[name] = deployment.bind(source, pool, front)
-            self._names.append(name)
+            self._note(name, pool.autoscaling)
             if placement == "own" and source.manifest.preprocessing is not None:
                 targets = self._targets.setdefault(source.manifest.preprocessing.kind, {})
                 limits = dispatch_limits(model.options.limits, source.manifest)
@@ -142,7 +150,7 @@ class _Graph:
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors
         name = f"Preprocessor-{kind}"
-        self._names.append(name)
+        self._note(name, options.autoscaling)
         deployment = serve.deployment(
             name=name,
             ray_actor_options={"num_cpus": options.num_cpus},

@@ -124,6 +124,11 @@ class _Source(Collector):
         yield from families.values()
 
 
+def snapshot_of(readings: Iterable[Reading]) -> Snapshot:
+    """The state of numbers that belong to no replica."""
+    return tuple(_family(metric) for metric in _Source(lambda: readings).collect())
+
+
 def _family(metric: Metric) -> FamilySnapshot:
     samples = tuple(
         (sample.name, tuple(sorted(sample.labels.items())), float(sample.value))

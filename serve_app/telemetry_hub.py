@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ray import serve
 
-from serve_app.telemetry import Snapshot, add, render
+from autoscaling.policy.memory import read_statuses
+from serve_app.scaling import Autoscaling
+from serve_app.scaling_readings import scaling_readings
+from serve_app.telemetry import Snapshot, add, render, snapshot_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +30,17 @@ class TelemetryHub:
 
     Args:
         deployments: Names of the deployments to ask, in this application.
+        scaled: Options of those that Headrace's policy scales, by name.
     """
 
-    async def __init__(self, deployments: Sequence[str]) -> None:  # type: ignore[misc]
-        self._deployments = tuple(deployments)
+    async def __init__(self, deployments: Sequence[str], scaled: Mapping[str, Autoscaling]) -> None:  # type: ignore[misc]
+        self._deployments, self._scaled = tuple(deployments), scaled
         self._last: dict[str, tuple[float, Snapshot]] = {}
         self._ended: Snapshot = ()
 
     async def collect(self) -> tuple[bytes, str]:
         """All metrics in Prometheus' text form, and its content type."""
-        answers = await asyncio.gather(*map(self._ask, self._deployments))
+        scaling, answers = await asyncio.gather(self._scaling(), asyncio.gather(*map(self._ask, self._deployments)))
         live = dict(replica for replicas in answers for replica in replicas)
         now_s = time.monotonic()
         self._last.update({replica: (now_s, snapshot) for replica, snapshot in live.items()})
@@ -44,7 +49,20 @@ class TelemetryHub:
                 self._ended = add((), (self._ended, snapshot))
                 del self._last[replica]
         gone = [snapshot for replica, (_, snapshot) in self._last.items() if replica not in live]
-        return render(add(live.values(), (self._ended, *gone)))
+        return render(add((*live.values(), scaling), (self._ended, *gone)))
+
+    async def _scaling(self) -> Snapshot:
+        """The policies' own, by way of the cluster's store."""
+        if not self._scaled:
+            return ()
+        prefix = f"{serve.get_replica_context().app_name}/"
+        statuses: Mapping[str, Mapping[str, Any]] = {}
+        try:
+            reading = asyncio.get_running_loop().run_in_executor(None, read_statuses, prefix)
+            statuses = await asyncio.wait_for(reading, SCRAPE_TIMEOUT_S)
+        except Exception as error:  # likewise a store that is away
+            logger.warning("no metrics of scaling: %s: %s", type(error).__name__, error)
+        return snapshot_of(scaling_readings(self._scaled, statuses, time.time()))
 
     async def _ask(self, deployment: str) -> list[tuple[str, Snapshot]]:
         handle = serve.get_deployment_handle(deployment, serve.get_replica_context().app_name)

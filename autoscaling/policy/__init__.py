@@ -14,6 +14,7 @@
     explain.py     a decision in words
     hour_ahead/    the rate an hour ahead, as a floor where it can be relied on
     learned.py     all that is learned of one deployment
+    status.py      what an operator is told of it
     memory.py      where it is kept, across deployments
     ray_policy.py  the whole as Ray Serve calls it
 

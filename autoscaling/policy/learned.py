@@ -11,10 +11,11 @@ import numpy as np
 from autoscaling.policy.explain import DecisionLog
 from autoscaling.policy.hour_ahead.forecaster import HourAhead
 from autoscaling.policy.losses import Losses
-from autoscaling.policy.memory import SEASONS, Memory, in_cluster
-from autoscaling.policy.planner import Decision, Planner
+from autoscaling.policy.memory import SEASONS, STATUS, Memory, in_cluster
+from autoscaling.policy.planner import Planner
 from autoscaling.policy.season import Season
 from autoscaling.policy.starts import Starts
+from autoscaling.policy.status import Status
 
 logger = logging.getLogger("ray.serve")
 
@@ -26,6 +27,9 @@ SLOW_KEEP_S = 1800.0
 
 KEEP_S = 60.0
 """The rest is kept once in so long, and with every change of the number."""
+
+TELL_S = 5.0
+"""What an operator is told is written once in so long, likewise."""
 
 
 class Learned:
@@ -46,11 +50,13 @@ class Learned:
         self.season = Season()
         self.hourly = HourAhead()
         self.log = DecisionLog()
+        self.status = Status()
         self.is_familiar = False
         self._fast: Memory | None = None
         self._slow: Memory | None = None
+        self._told: Memory | None = None
         self._is_open = False
-        self._kept_s = self._slow_kept_s = 0.0
+        self._kept_s = self._slow_kept_s = self._told_s = 0.0
 
     def add_arrivals(self, epoch_s: float, arrived: Sequence[float]) -> None:
         """Take the arrivals of the newest seconds for what repeats by the clock; the last one ended at `epoch_s`."""
@@ -83,7 +89,7 @@ class Learned:
         if not self._is_open:
             self._is_open = True
             if in_cluster():
-                self._fast, self._slow = Memory(key), Memory(SEASONS + key)
+                self._fast, self._slow, self._told = Memory(key), Memory(SEASONS + key), Memory(STATUS + key)
         if self._fast is not None and (found := self._fast.received()) is not None:
             try:
                 self.planner.load(found["planner"])
@@ -99,17 +105,24 @@ class Learned:
             except (KeyError, TypeError, ValueError) as error:
                 logger.warning("autoscaling of %s: earlier days are passed over: %s", key, error)
 
-    def keep(self, now_s: float, decision: Decision, is_change: bool) -> None:
+    def tell(self) -> None:
+        """Have what an operator is told written soon, by another thread."""
+        if self._told is not None:
+            self._told.keep(self.status.dump)
+
+    def keep(self, now_s: float, is_change: bool) -> None:
         """Have it written where it is time to, by another thread.
 
         Args:
             now_s: The policy's clock, seconds.
-            decision: That holds now.
-            is_change: It changed the number.
+            is_change: The number was changed.
         """
+        if is_change or now_s >= self._told_s + TELL_S:
+            self._told_s = now_s
+            self.tell()
         if self._fast is not None and (is_change or now_s >= self._kept_s + KEEP_S):
             self._kept_s = now_s
-            self._fast.keep(lambda: self._dump() | {"now": decision._asdict()})
+            self._fast.keep(self._dump)
         if self._slow is not None and now_s >= self._slow_kept_s + SLOW_KEEP_S:
             self._slow_kept_s = now_s
             self._slow.keep(lambda: {"season": self.season.to_json(), "hourly": self.hourly.to_json()})

@@ -22,6 +22,9 @@ NAMESPACE = b"headrace-autoscaling"
 SEASONS = "season:"
 """Before the keys of entries that hold earlier days."""
 
+STATUS = "status:"
+"""Before the keys of entries that hold what an operator is told; see `status.Status.dump`."""
+
 WRITE_S = 2.0
 """Changes of this time are written together."""
 
@@ -76,24 +79,51 @@ def read(key: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def read_statuses(prefix: str) -> dict[str, dict[str, Any]]:
+    """What the policies say of themselves; waits for the store.
+
+    Args:
+        prefix: Of the deployments' keys: the application and a slash.
+
+    Returns:
+        Deployment to what `status.Status.dump` gave.
+    """
+    return {name: read(STATUS + prefix + name) or {} for name in _names(STATUS + prefix)}
+
+
 def read_decisions(prefix: str) -> list[dict[str, Any]]:
     """What the policies decided and why; waits for the store.
 
     Args:
-        prefix: Of the entries' keys: the application and a slash.
+        prefix: Of the deployments' keys: the application and a slash.
 
     Returns:
-        For each deployment its name, the decision that holds now, the changes of the number, the newest last, and the
-        times that its replicas' starts took, seconds.
+        For each deployment its name, the decision that holds now, the changes of the number, the newest last, the times
+        that its replicas' starts took, seconds, what a batch takes as its replicas learned it,
+        `[call_s, row_s, max_rows]`, and how often the policy failed.
     """
+    statuses = read_statuses(prefix)
+    found = []
+    for name in sorted({*statuses, *_names(prefix)}):
+        learned, status = read(prefix + name) or {}, statuses.get(name, {})
+        found.append(
+            {
+                "deployment": name,
+                "now": status.get("now"),
+                "changes": learned.get("decisions", []),
+                "starts_s": learned.get("starts", []),
+                "curve": status.get("curve"),
+                "num_errors": status.get("num_errors", 0),
+            }
+        )
+    return found
+
+
+def _names(prefix: str) -> list[str]:
+    """What follows a prefix in the keys that have it."""
     from ray.experimental.internal_kv import _internal_kv_list
 
-    found = []
-    for key in sorted(key.decode() for key in _internal_kv_list(prefix.encode(), namespace=NAMESPACE)):
-        entry = read(key) or {}
-        learned = {"changes": entry.get("decisions", []), "starts_s": entry.get("starts", [])}
-        found.append({"deployment": key.removeprefix(prefix), "now": entry.get("now"), **learned})
-    return found
+    return [key.decode().removeprefix(prefix) for key in _internal_kv_list(prefix.encode(), namespace=NAMESPACE)]
 
 
 def _keep(mailbox: _Mailbox) -> None:

@@ -94,7 +94,6 @@ class HeadracePolicy:
         self._heard_s = self._asked_s = 0.0
         self._last = NOTHING_DECIDED
         self._target = self._seen_target = 1
-        self.num_errors = 0
 
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
         """Decide; never raises.
@@ -108,11 +107,14 @@ class HeadracePolicy:
         try:
             self._target = self._decide(context)
         except Exception:  # an exception would end the control loop's pass for every application
-            self.num_errors += 1
-            if self.num_errors & (self.num_errors - 1) == 0:
-                logger.exception("the autoscaling policy failed %d times; the number is kept", self.num_errors)
             self._target = self._held(context)
+            self._tell_failure(context)
         return self._target, {}
+
+    @property
+    def num_errors(self) -> int:
+        """Calls in which it failed."""
+        return self._learned.status.num_errors
 
     @property
     def bound_per_s(self) -> float | None:
@@ -143,8 +145,8 @@ class HeadracePolicy:
             return target
         self._next_tick_s = now_s + TICK_S
         learned = self._learned
-        learned.recall(f"{context.app_name}/{context.deployment_name}")
-        num_ready = _whole(context.current_num_replicas, target)
+        learned.recall(_key(context))
+        num_ready = learned.status.num_ready = _whole(context.current_num_replicas, target)
         learned.starts.update(now_s, num_ready, max(target, num_ready))
         learned.losses.update(now_s, num_ready, target)
         signals = self._reader.read(context.raw_metrics)
@@ -154,17 +156,33 @@ class HeadracePolicy:
         is_change = decision.num_replicas != target
         if is_change:
             learned.log.add(float(context.current_time or 0.0), target, decision)
-        learned.keep(now_s, decision, is_change)
+        learned.status.decide(target, decision)
+        learned.keep(now_s, is_change)
         return decision.num_replicas
 
     def _hear(self, context: Any, now_s: float, signals: Signals) -> None:
+        status = self._learned.status
         if signals.arrived:
-            self._heard_s = now_s
+            self._heard_s, status.heard_at_s = now_s, _positive(context.current_time, 0.0)
         if max(signals.arrived, default=0.0) > MIN_ARRIVED:
             self._asked_s = now_s
         self._learned.add_arrivals(_positive(context.current_time, 0.0), signals.arrived)
         if signals.curve is not None:
-            self._learned.planner.curve = signals.curve
+            self._learned.planner.curve = status.curve = signals.curve
+
+    def _tell_failure(self, context: Any) -> None:
+        """In the log at each power of two, and to the operator; within an exception's handler."""
+        status = self._learned.status
+        status.num_errors += 1
+        status.num_wanted = self._target
+        try:
+            key = _key(context)
+            self._learned.recall(key)
+        except Exception:  # as in `__call__`; what was told before goes on being told
+            key = "a deployment without a name"
+        if status.num_errors & (status.num_errors - 1) == 0:
+            logger.exception("autoscaling of %s failed %d times; the number is kept", key, status.num_errors)
+        self._learned.tell()
 
     def _held(self, context: Any) -> int:
         """What Serve has as the target, or the last known one where not even that can be read."""
@@ -251,6 +269,11 @@ class _Clock:
                 self._passed_s += min(max(given_s - self._last_s, 0.0), MAX_STEP_S)
             self._last_s = float(given_s)
         return self._passed_s
+
+
+def _key(context: Any) -> str:
+    """What a deployment's entries in the cluster go by."""
+    return f"{context.app_name}/{context.deployment_name}"
 
 
 def _whole(value: object, default: int) -> int:

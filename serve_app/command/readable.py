@@ -105,9 +105,11 @@ def _number(element: Any) -> str:
 def scaling_text(deployment: Mapping[str, Any]) -> str:
     """One deployment's decision that holds, and the changes before it, each with its local time."""
     lines = [deployment["deployment"]]
+    if deployment["num_errors"]:
+        lines.append(f"  the policy failed {deployment['num_errors']} times and keeps the number; Serve's log says why")
     now = deployment["now"]
     if now is None:
-        return f"{lines[0]}\n  nothing decided yet"
+        return "\n".join([*lines, "  nothing decided yet"])
     lines.append(
         f"  {now['rate_per_s']:.4g} rows/s, at most {now['bound_per_s']:.4g} expected within {now['lead_s']:.3g} s "
         f"(confidence {now['confidence']:.2f}, {now['predictor']}); a replica carries {now['replica_per_s']:.4g} rows/s"

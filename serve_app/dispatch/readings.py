@@ -1,10 +1,11 @@
-"""What a dispatcher counts, as metrics."""
+"""What is counted before a pool, as metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from serve_app.dispatch.dispatcher import Dispatcher
+from serve_app.dispatch.load import LoadCount
 from serve_app.telemetry import Reading
 
 
@@ -26,3 +27,11 @@ def dispatcher_readings(dispatcher: Dispatcher, labels: Mapping[str, str]) -> It
     for name, (documentation, value) in totals.items():
         yield Reading(f"headrace_{name}", documentation, True, labels, value)
     yield Reading("headrace_queued_requests", "Requests that wait for a call.", False, labels, dispatcher.num_queued)
+
+
+def load_readings(count: LoadCount, deployment: str) -> Iterator[Reading]:
+    """Give what a router counts for the scaling policy of a pool's deployment."""
+    load = count.load(0)
+    labels = {"deployment": deployment}
+    yield Reading("headrace_slo_rows", "Rows whose request ended, where there is an SLO.", True, labels, load.ended)
+    yield Reading("headrace_slo_late_rows", "Of them, refused or too late ones.", True, labels, load.late)

@@ -17,7 +17,7 @@ from models.tensor import Array
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge
 from serve_app.dispatch.load import Load, LoadCount
-from serve_app.dispatch.readings import dispatcher_readings
+from serve_app.dispatch.readings import dispatcher_readings, load_readings
 from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
 from serve_app.ingress import shortcut
 from serve_app.ingress.http import HttpIngress, HttpLimits
@@ -60,6 +60,7 @@ class Router:
         self._hub = hub
         self._tasks: list[asyncio.Task[None]] = []
         self._local: list[tuple[PoolRoute, ModelHost]] = []
+        self._counts: dict[str, LoadCount] = {}
         self._pools: dict[tuple[str, str], list[PoolRoute]] = {}
         for plan in plans:
             for version in plan.versions.values():
@@ -146,6 +147,7 @@ class Router:
         count = None
         if plan.counted_slo_s is not None:
             count = LoadCount(f"{serve.get_replica_context().replica_id.unique_id}/{plan.target}", plan.counted_slo_s)
+            self._counts[plan.target] = count
 
         def loads() -> tuple[Load, ...]:
             in_batches = edge.num_replicas() * version.limits.max_call_rows
@@ -184,6 +186,8 @@ class Router:
             for pool in pools:
                 labels = {"model": model, "version": version, "pool": pool.name, "edge": "router"}
                 yield from dispatcher_readings(pool.dispatcher, labels)
+        for deployment, count in self._counts.items():
+            yield from load_readings(count, deployment)
 
 
 def loads_of(count: LoadCount | None, rows_ahead: int, rows_in_batches: int) -> tuple[Load, ...]:

@@ -19,6 +19,7 @@ import httpx
 import psutil
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaling.simulate.service import Service
 from bench.systems.running import Running, clean_environment, running
@@ -66,6 +67,13 @@ def decisions(live: Running) -> dict[str, Any]:
     return dict(found)
 
 
+def metrics(live: Running) -> dict[str, float]:
+    """What is said of the model's deployment."""
+    families = text_string_to_metric_families(httpx.get(f"http://127.0.0.1:{live.port}/metrics", timeout=10).text)
+    samples = [sample for family in families for sample in family.samples]
+    return {one.name: one.value for one in samples if one.labels == {"deployment": REPLICA_TITLE}}
+
+
 def num_replicas(live: Running) -> int:
     titles = []
     for process in live.family.members():
@@ -107,7 +115,7 @@ def under_load(live: Running) -> Iterator[list[int]]:
 
 def num_failures(live: Running) -> int:
     """As the failing policy logs it: at each power of two."""
-    counts = re.findall(r"the autoscaling policy failed (\d+) times; the number is kept", live.log.read_text())
+    counts = re.findall(r"autoscaling of failing/failing failed (\d+) times; the number is kept", live.log.read_text())
     return max(map(int, counts), default=0)
 
 
@@ -118,6 +126,11 @@ def test_replicas_follow_the_load_down_to_none_and_the_first_request_is_held_and
     assert set(statuses) == {200}
     found = decisions(live)
     assert found["deployment"] == f"{MODEL}-v1-cpu"
+    scraped = metrics(live)
+    assert 2 <= scraped["headrace_autoscaling_wanted_replicas"] <= scraped["headrace_autoscaling_max_replicas"] == 3
+    assert scraped["headrace_autoscaling_arrival_rows_per_second"] > 0
+    assert 0 <= scraped["headrace_autoscaling_report_age_seconds"] < 10
+    assert scraped["headrace_slo_rows_total"] >= len(statuses) > scraped["headrace_slo_late_rows_total"] > 0
     assert found["changes"][0]["words"].startswith("1 -> ")
     assert found["now"]["replica_per_s"] == pytest.approx(10.0, rel=0.3)
     eventually(lambda: num_replicas(live) == 0, "no replica without requests")
@@ -137,3 +150,4 @@ def test_a_policy_that_fails_leaves_other_applications_scaling(live: Running) ->
         eventually(lambda: decisions(live)["changes"] != changes, "another decision")
         eventually(lambda: num_failures(live) > failures, "more failures meanwhile")
     assert "Exception updating application state" not in live.log.read_text()
+    assert metrics(live)["headrace_autoscaling_policy_errors_total"] == 0

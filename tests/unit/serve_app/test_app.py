@@ -37,11 +37,13 @@ class Graph(NamedTuple):
         deployments: Name to deployment, as Serve would start it.
         plans: What the router is built with, by model.
         hub: Names of the deployments whose metrics are added up.
+        scaled: Options of those that Headrace's policy scales.
     """
 
     deployments: dict[str, Any]
     plans: dict[str, ModelPlan]
     hub: list[str]
+    scaled: dict[str, Autoscaling]
 
     @property
     def models(self) -> list[str]:
@@ -59,7 +61,7 @@ def build(root: Path | None = None, *models: dict[str, Any], **options: Any) -> 
     deployments = {one.name: one for one in build_serve_app(application, name="test").deployments}
     router = application._bound_deployment
     plans, _, hub = router.init_args
-    return Graph(deployments, {plan.name: plan for plan in plans}, hub._bound_deployment.init_args[0])
+    return Graph(deployments, {plan.name: plan for plan in plans}, *hub._bound_deployment.init_args)
 
 
 @pytest.fixture
@@ -274,6 +276,17 @@ def test_preprocessing_follows_its_load_too_and_hears_of_it_from_the_router(tmp_
     (pool,) = graph.plans["f"].versions["1"].pools
     assert isinstance(pool, RemotePool)
     assert pool.counted_slo_s == 0.5
+
+
+def test_the_hub_knows_what_headrace_scales(tmp_path: Path) -> None:
+    write_front(tmp_path, "f", "image")
+    pools = [{"name": "a", "autoscaling": {"max_replicas": 9}}, {"name": "b", "autoscaling": {"policy": "ray"}}]
+    options = {"preprocessors": {"autoscaling": {"max_replicas": 3}}}
+    graph = build(tmp_path, {"name": "f", "preprocessing": "own", "pools": [*pools, {"name": "c"}]}, **options)
+    assert {name: scaling.max_replicas for name, scaling in graph.scaled.items()} == {
+        "f-v1-a": 9,
+        "Preprocessor-image": 3,
+    }
 
 
 def test_a_fixed_number_of_replicas_reaches_serve(root: Path) -> None:

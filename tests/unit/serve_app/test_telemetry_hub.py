@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from autoscaling.policy.planner import NOTHING_DECIDED
+from autoscaling.policy.status import Status
 from serve_app import telemetry_hub
+from serve_app.scaling import Autoscaling
 from serve_app.telemetry import Snapshot, Telemetry
 from serve_app.telemetry_hub import TelemetryHub
 
@@ -48,9 +51,9 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
     return made
 
 
-async def hub() -> TelemetryHub:
+async def hub(**scaled: Autoscaling) -> TelemetryHub:
     made = TelemetryHub.__new__(TelemetryHub)
-    await made.__init__(["Router", "m"])  # type: ignore[misc]
+    await made.__init__(["Router", "m"], scaled)  # type: ignore[misc]
     return made
 
 
@@ -124,5 +127,37 @@ def test_replicas_that_ended_long_ago_are_one_sum(platform: Platform, monkeypatc
             assert value(text, REQUESTS) == number + 1
             now_s[0] += telemetry_hub.FORGET_AFTER_S + 1
         assert len(made._last) == 2, "the router and the last replica"
+
+    asyncio.run(scenario())
+
+
+def test_what_the_scaling_policies_say_comes_from_the_store(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = Status()
+    status.decide(1, NOTHING_DECIDED._replace(num_replicas=4))
+    store = {"test/": {"m": status.dump()}}
+    monkeypatch.setattr(telemetry_hub, "read_statuses", store.__getitem__)
+
+    async def scenario() -> None:
+        text, _ = await (await hub(m=Autoscaling())).collect()
+        assert value(text, "headrace_autoscaling_wanted_replicas{") == 4
+        text, _ = await (await hub()).collect()
+        assert b"autoscaling" not in text
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_is_away_hides_no_other_metric(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_prefix: str) -> dict[str, Any]:
+        raise ConnectionError("the store is away")
+
+    monkeypatch.setattr(telemetry_hub, "read_statuses", away)
+
+    async def scenario() -> None:
+        platform.replicas["m"]["m1"].observe_request("m", "1", 200, 0.1)
+        text, _ = await (await hub(m=Autoscaling(max_replicas=6))).collect()
+        assert value(text, REQUESTS) == 1
+        assert value(text, "headrace_autoscaling_max_replicas{") == 6
 
     asyncio.run(scenario())

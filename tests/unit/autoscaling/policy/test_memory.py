@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autoscaling.policy.memory import Memory, in_cluster, read, read_decisions
+from autoscaling.policy.memory import Memory, in_cluster, read, read_decisions, read_statuses
 
 
 class Store(ModuleType):
@@ -75,14 +75,28 @@ def test_a_store_that_is_away_costs_the_memory_alone(store: Store) -> None:
 
 def test_decisions_of_one_application_are_read_by_deployment(store: Store) -> None:
     store.entries = {
-        b"app/m": json.dumps({"now": {"num_replicas": 3}, "decisions": [{"words": "1 -> 3"}]}).encode(),
+        b"app/m": json.dumps({"starts": [4.5], "decisions": [{"words": "1 -> 3"}]}).encode(),
         b"app/n": b"{}",
         b"other/m": b"{}",
+        b"status:app/m": json.dumps({"now": {"num_replicas": 3}, "curve": [0.1, 0, 8], "num_errors": 2}).encode(),
+        b"status:app/o": json.dumps({"now": None, "curve": None, "num_errors": 9}).encode(),
+        b"status:other/m": b"{}",
     }
+    unknown: dict[str, Any] = {"now": None, "changes": [], "starts_s": [], "curve": None, "num_errors": 0}
     assert read_decisions("app/") == [
-        {"deployment": "m", "now": {"num_replicas": 3}, "changes": [{"words": "1 -> 3"}], "starts_s": []},
-        {"deployment": "n", "now": None, "changes": [], "starts_s": []},
+        {
+            "deployment": "m",
+            "now": {"num_replicas": 3},
+            "changes": [{"words": "1 -> 3"}],
+            "starts_s": [4.5],
+            "curve": [0.1, 0, 8],
+            "num_errors": 2,
+        },
+        unknown | {"deployment": "n"},
+        # One that failed at every call, and so learned nothing.
+        unknown | {"deployment": "o", "num_errors": 9},
     ]
+    assert set(read_statuses("app/")) == {"m", "o"}
     assert read("app/absent") is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.serve.config import AutoscalingPolicy
 
-from autoscaling.policy import HeadracePolicy
+from autoscaling.policy import HeadracePolicy, learned
 from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
 from autoscaling.policy.signals import (
     BUSY_S,
@@ -219,6 +219,44 @@ def test_a_context_that_raises_keeps_the_number() -> None:
     deployment = Deployment()
     assert deployment.policy(Broken()) == (7, {})
     assert deployment.policy.num_errors == 1
+
+
+def test_what_it_tells_follows_what_it_does_and_its_failures(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: dict[str, Callable[[], dict[str, Any]]] = {}
+
+    class Store:
+        def __init__(self, key: str) -> None:
+            self.key = key
+
+        def received(self) -> None:
+            return None
+
+        def keep(self, content: Callable[[], dict[str, Any]]) -> None:
+            told[self.key] = content
+
+    monkeypatch.setattr(learned, "Memory", Store)
+    monkeypatch.setattr(learned, "in_cluster", lambda: True)
+    deployment = Deployment()
+    deployment.run(300, 100.0)
+    found = told["status:default/m-v1-cpu"]()
+    assert found["num_wanted"] == deployment.target
+    assert found["num_ready"] == deployment.ready
+    assert found["heard_at_s"] == deployment.now_s
+    assert found["now"]["rate_per_s"] == pytest.approx(100.0, rel=0.1)
+    assert sum(found["decisions"].values()) == 300
+    assert found["changes"]["up"] >= 1
+    assert found["num_errors"] == 0
+
+    fails = Deployment()
+    fails.policy._decide = lambda context: 1 // 0  # type: ignore[method-assign]
+    told.clear()
+    assert fails.policy(fails.context(target_num_replicas=5)) == (5, {})
+    found = told["status:default/m-v1-cpu"]()
+    assert (found["num_errors"], found["num_wanted"], found["now"]) == (1, 5, None)
+    assert "autoscaling of default/m-v1-cpu failed 1 times; the number is kept" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_its_bytes_load_where_the_package_is_not(tmp_path: Any) -> None:

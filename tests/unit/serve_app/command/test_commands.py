@@ -67,14 +67,15 @@ def test_why_a_deployment_has_as_many_replicas_as_it_has(url: str, dataplane: Fa
     log.add(1.7e9, 6, decision)
     log.add(1.7e9 + 60, 9, decision._replace(num_replicas=8, reason="rate"))
     dataplane.scaling = [
-        {"deployment": "echo-v1-cpu", "now": decision._asdict(), "changes": log.dump()},
-        {"deployment": "minilm-v1-cpu", "now": None, "changes": []},
+        {"deployment": "echo-v1-cpu", "now": decision._asdict(), "changes": log.dump(), "num_errors": 0},
+        {"deployment": "minilm-v1-cpu", "now": None, "changes": [], "num_errors": 3},
     ]
     lines = run("explain", "--url", url).output.splitlines()
     assert lines[0] == "echo-v1-cpu"
     assert "140 rows/s, at most 212 expected within 65 s" in lines[1]
     assert lines[2].endswith("  6 -> 9: forecast 212 rows/s in 65 s, confidence 0.71, season")
-    assert lines[-2:] == ["minilm-v1-cpu", "  nothing decided yet"]
+    failed = "  the policy failed 3 times and keeps the number; Serve's log says why"
+    assert lines[-3:] == ["minilm-v1-cpu", failed, "  nothing decided yet"]
     one = json.loads(run("explain", "echo-v1-cpu", "--url", url, "--json", "-n", "1").output)
     assert [entry["deployment"] for entry in one] == ["echo-v1-cpu"]
     assert [change["words"][:6] for change in one[0]["changes"]] == ["9 -> 8"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autoscaling.policy.signals import ENDED, LATE, OFFERED, QUEUED
 from serve_app.dispatch.load import FORGET_AFTER, Load, LoadBoard, LoadCount
+from serve_app.dispatch.readings import load_readings
 
 
 def test_a_request_is_offered_then_ends_in_time_or_not() -> None:
@@ -20,6 +21,9 @@ def test_a_request_is_offered_then_ends_in_time_or_not() -> None:
     count.end(2, 0.6, True)
     count.end(4, 0.1, False)
     assert count.load(0) == Load("r/m", 7, 7, 6, 0)
+    found = {reading.name: (reading.labels, reading.value) for reading in load_readings(count, "m-v1-cpu")}
+    labels = {"deployment": "m-v1-cpu"}
+    assert found == {"headrace_slo_rows": (labels, 7), "headrace_slo_late_rows": (labels, 6)}
 
 
 def test_the_newest_totals_of_each_router_are_reported() -> None:
