@@ -29,7 +29,7 @@ from serve_app.replica.host import InFront
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.scaling import Autoscaling
-from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
+from serve_app.selection import Selected, deployment_name, describe_served, preprocessing_placement, select_models
 from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
 
@@ -131,7 +131,7 @@ class _Graph:
                 graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
                 graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
                 logging_config=LOGGING,
-                **replica_options(pool, self._measured(source.manifest, pool)),
+                **replica_options(pool, self._measured(source.manifest, pool, placement == "replica")),
             )(ModelReplica)
             self._models[name] = deployment.bind(source, pool, front)
             self._note(name, pool.autoscaling)
@@ -140,12 +140,16 @@ class _Graph:
                 limits = dispatch_limits(model.options.limits, source.manifest)
                 targets[name] = PreprocessingTarget(source, self._models[name], limits)
 
-    def _measured(self, manifest: Manifest, pool: Pool) -> dict[str, Any]:
-        """What the profile of a pool tells its scaling policy; nothing without one."""
+    def _measured(self, manifest: Manifest, pool: Pool, preprocesses: bool) -> dict[str, Any]:
+        """What the profile of a pool tells its scaling policy; nothing without one.
+
+        A replica that preprocesses counts that to its rows, as it will when it reports.
+        """
         profile = self._profiles.get(manifest.name, {}).get(manifest.version, {}).get(pool.name)
         if profile is None:
             return {}
-        return {"curve": [profile.call_s, profile.row_s, profile.max_rows], "startup_s": profile.startup_s}
+        row_s = profile.row_s + ((profile.preprocess_row_s or 0.0) if preprocesses else 0.0)
+        return {"curve": [profile.call_s, row_s, profile.max_rows], "startup_s": profile.startup_s}
 
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors
@@ -202,11 +206,6 @@ def _in_front(manifest: Manifest, num_cores: int) -> InFront:
     """Decoding leaves the interpreter's lock, so it gains from every core; a tokeniser hardly needs one."""
     num_threads = num_cores if isinstance(manifest.preprocessing, ImageSpec) else 1
     return partial(in_front, model=manifest.name, version=manifest.version, num_threads=num_threads)
-
-
-def deployment_name(manifest: Manifest, pool: Pool) -> str:
-    """Name of the deployment of one model version on one pool."""
-    return f"{manifest.name}-v{manifest.version}-{pool.name}"
 
 
 def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:

@@ -17,12 +17,22 @@ class Profile(Strict):
     """One model version on one pool of one machine."""
 
     call_s: float = Field(ge=0, description="Time of a batch whatever its size, seconds.")
-    row_s: float = Field(ge=0, description="Time that each row adds, seconds.")
+    row_s: float = Field(
+        ge=0,
+        description="Time that each row adds, seconds; as a running platform learned it, with its preprocessing where "
+        "that is done by the model's replica.",
+    )
     max_rows: int = Field(ge=1, description="Most rows of a batch.")
-    fit_error_ratio: float = Field(ge=0, description="Largest error of that line over the measured batches.")
+    fit_error_ratio: float | None = Field(
+        None, ge=0, description="Largest error of that line over the measured batches; None: learned, not measured."
+    )
     startup_s: float = Field(ge=0, description="From the start of a process until its model is warm, seconds.")
-    memory_bytes: int = Field(ge=0, description="Of that process after its largest batch.")
-    preprocess_row_s: float | None = Field(None, ge=0, description="Preprocessing of a row; None: there is none.")
+    memory_bytes: int | None = Field(
+        None, ge=0, description="Of that process after its largest batch; None: not measured."
+    )
+    preprocess_row_s: float | None = Field(
+        None, ge=0, description="Preprocessing of a row; None: there is none, or `row_s` has it."
+    )
     measured: str = Field(description="When, on what.")
 
 
@@ -30,6 +40,18 @@ Profiles = dict[str, dict[str, dict[str, Profile]]]
 """Model to version to pool to profile."""
 
 _ADAPTER = TypeAdapter(Profiles)
+
+
+def in_words(profile: Profile) -> str:
+    """A profile in one line."""
+    largest_s = profile.call_s + profile.row_s * profile.max_rows
+    rate = f"{profile.max_rows / largest_s:.4g} rows/s" if largest_s > 0.0 else "no time at all"
+    within = "" if profile.fit_error_ratio is None else f" (within {100 * profile.fit_error_ratio:.0f} %)"
+    memory = "" if profile.memory_bytes is None else f", {profile.memory_bytes / 2**20:.0f} MiB"
+    return (
+        f"a batch of n rows takes {profile.call_s * 1e3:.3g} + {profile.row_s * 1e3:.3g} n ms{within}, "
+        f"{rate} in batches of {profile.max_rows}; start {profile.startup_s:.1f} s{memory}"
+    )
 
 
 def beside(settings: Path) -> Path:

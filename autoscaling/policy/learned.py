@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.explain import DecisionLog
 from autoscaling.policy.hour_ahead.forecaster import HourAhead
 from autoscaling.policy.losses import Losses
@@ -64,6 +65,10 @@ class Learned:
             self.season.add(epoch_s - age_s, count)
             self.hourly.take(epoch_s - age_s, count)
 
+    def hear_curve(self, curve: BatchCurve) -> None:
+        """Take what a batch takes, as replicas learned it."""
+        self.planner.curve = self.status.curve = curve
+
     def study(self, start_s: float, counts: Sequence[float]) -> None:
         """Take the arrivals of before, days of them or minutes.
 
@@ -96,6 +101,8 @@ class Learned:
                 self.starts.load(found["starts"])
                 self.losses.load(found["losses"])
                 self.log.load(found["decisions"])
+                if (curve := found["curve"]) is not None:
+                    self.hear_curve(BatchCurve(float(curve[0]), float(curve[1]), int(curve[2])))
                 self.is_familiar = True
             except (KeyError, TypeError, ValueError) as error:
                 logger.warning("autoscaling of %s: what was learned is passed over: %s", key, error)
@@ -133,4 +140,5 @@ class Learned:
             "starts": self.starts.dump(),
             "losses": self.losses.dump(),
             "decisions": self.log.dump(),
+            "curve": self.status.curve,
         }

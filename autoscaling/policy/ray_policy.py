@@ -168,7 +168,7 @@ class HeadracePolicy:
             self._asked_s = now_s
         self._learned.add_arrivals(_positive(context.current_time, 0.0), signals.arrived)
         if signals.curve is not None:
-            self._learned.planner.curve = status.curve = signals.curve
+            self._learned.hear_curve(signals.curve)
 
     def _tell_failure(self, context: Any) -> None:
         """In the log at each power of two, and to the operator; within an exception's handler."""

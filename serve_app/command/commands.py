@@ -124,18 +124,36 @@ def explain(
 
 @app.command()
 def profile(
-    model: Annotated[str, typer.Argument(help="The model's name in the settings.")],
+    model: Annotated[str | None, typer.Argument(help="The model's name in the settings.")] = None,
     settings: Annotated[
         Path, typer.Option("--settings", help="Settings file, or a Serve config file with settings inside.")
     ] = DEFAULT_CONFIG,
+    from_running: Annotated[
+        str | None, typer.Option("--from-running", metavar="URL", help="Measure nothing: take what it has learned.")
+    ] = None,
 ) -> None:
-    """Measure a model's batches, start and memory on this machine's pools, and keep them beside the settings."""
-    from serve_app.command.profile import profile as measure
+    """Measure a model's batches, start and memory on this machine's pools, and keep them beside the settings.
+
+    With --from-running: of that model, or of all, what the platform there has learned of batches and starts.
+    """
     from serve_app.settings import SettingsError
+    from serve_app.wire_client import WireError
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
 
     try:
-        path = measure(settings, model, lambda line: typer.echo(line, err=True))
-    except SettingsError as error:
+        if from_running is not None:
+            from serve_app.command.learned_profiles import profile_running
+
+            path = profile_running(settings, model, from_running, say)
+        elif model is not None:
+            from serve_app.command.profile import profile as measure
+
+            path = measure(settings, model, say)
+        else:
+            raise SettingsError("name the model to measure; only --from-running takes all of them")
+    except (SettingsError, WireError) as error:
         _fail(error)
     typer.echo(path)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from models.manifest import Manifest
-from serve_app.profiles import Profile, beside, read_profiles, write_profiles
+from serve_app.profiles import Profile, beside, in_words, read_profiles, write_profiles
 from serve_app.selection import select_models
 from serve_app.settings import Pool, SettingsError, load_settings
 
@@ -52,17 +52,6 @@ def profile(settings_path: Path, model: str, say: Callable[[str], None]) -> Path
             profiles.setdefault(model, {}).setdefault(version, {})[pool.name] = measured
             write_profiles(path, profiles)
     return path
-
-
-def in_words(profile: Profile) -> str:
-    """A profile in one line."""
-    largest_s = profile.call_s + profile.row_s * profile.max_rows
-    rate = f"{profile.max_rows / largest_s:.4g} rows/s" if largest_s > 0.0 else "no time at all"
-    return (
-        f"a batch of n rows takes {profile.call_s * 1e3:.3g} + {profile.row_s * 1e3:.3g} n ms (within "
-        f"{100 * profile.fit_error_ratio:.0f} %), {rate} in batches of {profile.max_rows}; "
-        f"start {profile.startup_s:.1f} s, {profile.memory_bytes / 2**20:.0f} MiB"
-    )
 
 
 def _measure(settings_path: Path, manifest: Manifest, pool: Pool) -> Profile:

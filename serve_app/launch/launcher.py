@@ -23,6 +23,7 @@ from serve_app.launch.errors import CannotServe
 from serve_app.launch.examples import example_commands, program
 from serve_app.launch.instance_lock import AlreadyServing, InstanceLock
 from serve_app.launch.process_tree import ProcessTree
+from serve_app.launch.profile_keeper import ProfileKeeper
 from serve_app.launch.serve_config import ServeConfig, read_serve_config
 from serve_app.launch.startup import Progress
 from serve_app.selection import select_models
@@ -129,9 +130,20 @@ class _Launch:
         _say("Ctrl-C stops it")
 
     def _serve(self, tree: ProcessTree) -> None:
+        profiles = self._config.settings.profiles
+        keeper = ProfileKeeper(
+            None if profiles is None else Path(profiles),
+            self._selected,
+            WireClient(self._config.url, _LOOK_LIMIT_S).autoscaling,
+            f"the platform of {self._config.path}",
+            _say,
+            time.monotonic(),
+        )
         while not self._signals.count:
             self._check(tree)
+            keeper.look(time.monotonic())
             time.sleep(_POLL_S)
+        keeper.keep()
 
     def _check(self, tree: ProcessTree) -> None:
         """Raise if no more is to come of it."""
