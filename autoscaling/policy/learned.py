@@ -101,7 +101,7 @@ class Learned:
                 self.starts.load(found["starts"])
                 self.losses.load(found["losses"])
                 self.log.load(found["decisions"])
-                if (curve := found["curve"]) is not None:
+                if (curve := found.get("curve")) is not None:
                     self.hear_curve(BatchCurve(float(curve[0]), float(curve[1]), int(curve[2])))
                 self.is_familiar = True
             except (KeyError, TypeError, ValueError) as error:

@@ -28,7 +28,7 @@ def profile_running(settings_path: Path, model: str | None, url: str, say: Calla
         The file that holds the profiles now.
 
     Raises:
-        SettingsError: See `learn_profiles`, or the settings have no such model.
+        SettingsError: See `learn_profiles`; or the settings have no such model, or too little was learned of any.
         WireError: The platform does not answer.
     """
     selected = [found for found in select_models(load_settings(settings_path)) if model in (None, found.name)]
@@ -36,6 +36,8 @@ def profile_running(settings_path: Path, model: str | None, url: str, say: Calla
         raise SettingsError(f"{settings_path} serves no model '{model}'")
     path = beside(settings_path)
     learn_profiles(path, selected, WireClient(url).autoscaling(), f"the platform at {url}", say)
+    if not path.exists():
+        raise SettingsError(f"{path}: not written, too little was learned yet")
     return path
 
 

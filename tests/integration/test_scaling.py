@@ -25,7 +25,9 @@ from autoscaling.simulate.service import Service
 from bench.systems.running import Running, clean_environment, running
 from bench.systems.scaled import MODEL, REPLICA_TITLE, Scaled
 from bench.systems.system import Launch
+from serve_app.command.learned_profiles import profile_running
 from serve_app.launch.environment import child_environment
+from serve_app.profiles import read_profiles
 
 PORT = 8126
 LIMIT_S = 90.0
@@ -138,8 +140,17 @@ def test_replicas_follow_the_load_down_to_none_and_the_first_request_is_held_and
     assert num_replicas(live) >= 1
 
 
-def test_what_was_learned_is_kept(live: Running) -> None:
-    assert decisions(live)["starts_s"]
+def test_what_was_learned_is_kept_and_goes_into_the_profiles(live: Running, tmp_path: Path) -> None:
+    starts_s = decisions(live)["starts_s"]
+    assert starts_s
+    assert isinstance(live.system, Scaled)
+    settings = tmp_path / "local.yaml"
+    repository = live.system.folder / live.system.name / "repository"
+    settings.write_text(yaml.safe_dump({"repositories": [str(repository)], "models": [{"name": MODEL}]}))
+    path = profile_running(settings, MODEL, f"http://127.0.0.1:{live.port}", print)
+    profile = read_profiles(path)[MODEL]["1"]["cpu"]
+    assert profile.call_s + profile.row_s == pytest.approx(0.1, rel=0.3)
+    assert min(starts_s) <= profile.startup_s <= max(starts_s)
 
 
 def test_a_policy_that_fails_leaves_other_applications_scaling(live: Running) -> None:

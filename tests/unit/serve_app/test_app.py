@@ -21,6 +21,7 @@ from serve_app.app import (
     replica_options,
 )
 from serve_app.preprocessing.deployment import PreprocessingTarget
+from serve_app.profiles import Profile, write_profiles
 from serve_app.replica.deployment import ModelReplica
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool
@@ -266,6 +267,21 @@ def test_the_policy_reaches_serve_with_its_options_and_no_delay_of_serves(root: 
     (pool,) = graph.plans["m"].versions["1"].pools
     assert isinstance(pool, RemotePool)
     assert pool.counted_slo_s == 0.25
+
+
+@pytest.mark.parametrize(("placement", "row_s"), [("replica", 0.003), ("own", 0.002)])
+def test_a_profile_s_rows_count_with_the_preprocessing_of_their_replica(
+    tmp_path: Path, placement: str, row_s: float
+) -> None:
+    write_front(tmp_path, "f", "tokenize")
+    times = {"call_s": 0.01, "row_s": 0.002, "preprocess_row_s": 0.001, "startup_s": 7.5}
+    profile = Profile(**times, max_rows=32, measured="before")
+    write_profiles(tmp_path / "p.yaml", {"f": {"1": {"cpu": profile}}})
+    model = {"name": "f", "preprocessing": placement, "pools": [{"autoscaling": {}}]}
+    graph = build(tmp_path, model, profiles=str(tmp_path / "p.yaml"))
+    kwargs = graph.deployments["f-v1-cpu"]._deployment_config.autoscaling_config.policy.policy_kwargs
+    assert kwargs["curve"] == [0.01, row_s, 32]
+    assert kwargs["startup_s"] == 7.5
 
 
 def test_preprocessing_follows_its_load_too_and_hears_of_it_from_the_router(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.serve.config import AutoscalingPolicy
 
-from autoscaling.policy import HeadracePolicy, learned
+from autoscaling.policy import HeadracePolicy
+from autoscaling.policy.learned import Learned
 from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
 from autoscaling.policy.signals import (
     BUSY_S,
@@ -221,23 +223,44 @@ def test_a_context_that_raises_keeps_the_number() -> None:
     assert deployment.policy.num_errors == 1
 
 
-def test_what_it_tells_follows_what_it_does_and_its_failures(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], dict[str, Any]]]:
+    """A cluster's store: key to what gives the entry."""
     told: dict[str, Callable[[], dict[str, Any]]] = {}
 
     class Store:
         def __init__(self, key: str) -> None:
-            self.key = key
+            self.key, self.before = key, told.get(key)
 
-        def received(self) -> None:
-            return None
+        def received(self) -> dict[str, Any] | None:
+            before, self.before = self.before, None
+            return None if before is None else json.loads(json.dumps(before()))
 
         def keep(self, content: Callable[[], dict[str, Any]]) -> None:
             told[self.key] = content
 
-    monkeypatch.setattr(learned, "Memory", Store)
-    monkeypatch.setattr(learned, "in_cluster", lambda: True)
+    # Where other tests have unpickled a policy in this process, its methods have globals of their own.
+    names = Learned.recall.__globals__
+    monkeypatch.setitem(names, "Memory", Store)
+    monkeypatch.setitem(names, "in_cluster", lambda: True)
+    return told
+
+
+def test_what_batches_take_is_known_to_the_next_policy(told: dict[str, Callable[[], dict[str, Any]]]) -> None:
+    first = Deployment()
+    raw = {name: {"replica": [Point(1e9, value)]} for name, value in {CALL_S: 0.4, ROW_S: 0.1, MAX_ROWS: 8.0}.items()}
+    first.policy(first.context(raw_metrics=raw))
+    first.run(90, 100.0)
+    assert told["status:default/m-v1-cpu"]()["curve"] == (0.4, 0.1, 8)
+    second = Deployment()
+    second.run(10, 0.0)
+    assert told["status:default/m-v1-cpu"]()["curve"] == (0.4, 0.1, 8)
+    assert told["status:default/m-v1-cpu"]()["now"]["replica_per_s"] == pytest.approx(3 / 0.7)
+
+
+def test_what_it_tells_follows_what_it_does_and_its_failures(
+    told: dict[str, Callable[[], dict[str, Any]]], caplog: pytest.LogCaptureFixture
+) -> None:
     deployment = Deployment()
     deployment.run(300, 100.0)
     found = told["status:default/m-v1-cpu"]()

@@ -18,6 +18,7 @@ from models.errors import ModelUnavailable
 from serve_app.command.commands import app
 from serve_app.ingress.dataplane import Readiness
 from serve_app.ingress.http import HttpIngress, HttpLimits
+from serve_app.profiles import read_profiles
 from tests.contract.fake_dataplane import FakeDataplane
 
 NOWHERE = "http://127.0.0.1:9"
@@ -85,6 +86,29 @@ def test_a_deployment_that_does_not_scale_is_named_with_those_that_do(url: str, 
     result = run("explain", "nosuch", "--url", url)
     assert result.exit_code == 1
     assert "no deployment 'nosuch' follows its load" in result.output
+
+
+def test_profiles_come_from_what_a_running_platform_learned(url: str, dataplane: FakeDataplane, tmp_path: Path) -> None:
+    settings = tmp_path / "local.yaml"
+    settings.write_text("models: [{name: digits}, {name: echo}]")
+    learned = {"now": None, "changes": [], "num_errors": 0}
+    dataplane.scaling = [
+        learned | {"deployment": "digits-v1-cpu", "curve": [0.01, 0.001, 8], "starts_s": [6.5]},
+        learned | {"deployment": "echo-v1-cpu", "curve": None, "starts_s": []},
+    ]
+    result = run("profile", "--from-running", url, "--settings", str(settings))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(tmp_path / "local.profiles.yaml")
+    assert result.stderr.splitlines()[0].startswith("digits-v1-cpu: a batch of n rows takes 10 + 1 n ms, ")
+    found = read_profiles(tmp_path / "local.profiles.yaml")
+    assert set(found) == {"digits"}
+    assert found["digits"]["1"]["cpu"].startup_s == 6.5
+
+    alone = run("profile", "echo", "--from-running", url, "--settings", str(settings))
+    assert alone.exit_code == 0
+    assert run("profile", "--settings", str(settings)).stderr == (
+        "name the model to measure; only --from-running takes all of them\n"
+    )
 
 
 def test_texts_make_a_batch_and_the_answer_is_readable(url: str, dataplane: FakeDataplane) -> None:
