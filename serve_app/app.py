@@ -149,7 +149,8 @@ class _Graph:
         if profile is None:
             return {}
         row_s = profile.row_s + ((profile.preprocess_row_s or 0.0) if preprocesses else 0.0)
-        return {"curve": [profile.call_s, row_s, profile.max_rows], "startup_s": profile.startup_s}
+        measured: dict[str, Any] = {"curve": [profile.call_s, row_s, profile.max_rows]}
+        return measured if profile.startup_s is None else measured | {"startup_s": profile.startup_s}
 
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors

@@ -26,7 +26,9 @@ class Profile(Strict):
     fit_error_ratio: float | None = Field(
         None, ge=0, description="Largest error of that line over the measured batches; None: learned, not measured."
     )
-    startup_s: float = Field(ge=0, description="From the start of a process until its model is warm, seconds.")
+    startup_s: float | None = Field(
+        None, ge=0, description="From the start of a process until its model is warm, seconds; None: none was seen."
+    )
     memory_bytes: int | None = Field(
         None, ge=0, description="Of that process after its largest batch; None: not measured."
     )
@@ -47,10 +49,11 @@ def in_words(profile: Profile) -> str:
     largest_s = profile.call_s + profile.row_s * profile.max_rows
     rate = f"{profile.max_rows / largest_s:.4g} rows/s" if largest_s > 0.0 else "no time at all"
     within = "" if profile.fit_error_ratio is None else f" (within {100 * profile.fit_error_ratio:.0f} %)"
+    start = "" if profile.startup_s is None else f"; start {profile.startup_s:.1f} s"
     memory = "" if profile.memory_bytes is None else f", {profile.memory_bytes / 2**20:.0f} MiB"
     return (
         f"a batch of n rows takes {profile.call_s * 1e3:.3g} + {profile.row_s * 1e3:.3g} n ms{within}, "
-        f"{rate} in batches of {profile.max_rows}; start {profile.startup_s:.1f} s{memory}"
+        f"{rate} in batches of {profile.max_rows}{start}{memory}"
     )
 
 

@@ -93,7 +93,7 @@ def updated(
                 preprocesses = preprocessing_placement(model.options, found.manifest) == "replica"
                 profile = with_learned(known, learned[name], measured, preprocesses)
                 if profile is None:
-                    say(f"{name}: left out, it has not yet run batches of two sizes and started a replica")
+                    say(f"{name}: left out, it has not yet run batches of two sizes")
                     continue
                 say(f"{name}: {in_words(profile)}")
                 profiles.setdefault(model.name, {}).setdefault(version, {})[pool.name] = profile
@@ -115,7 +115,7 @@ def with_learned(
         preprocesses: Its replicas do the preprocessing, and count it to their rows.
 
     Returns:
-        None where too little was learned for a first profile.
+        None where nothing is known of batches.
     """
     facts = {} if known is None else known.model_dump()
     call_s, row_s, max_rows = learned.get("curve") or (0.0, 0.0, 0)
@@ -128,6 +128,4 @@ def with_learned(
         starts = Starts(prior_s=0.0)
         starts.load(learned["starts_s"])
         facts |= {"startup_s": starts.startup_s(0.0), "measured": measured}
-    if not {"call_s", "startup_s"} <= facts.keys():
-        return None
-    return Profile.model_validate(facts)
+    return Profile.model_validate(facts) if "call_s" in facts else None

@@ -270,18 +270,19 @@ def test_the_policy_reaches_serve_with_its_options_and_no_delay_of_serves(root: 
 
 
 @pytest.mark.parametrize(("placement", "row_s"), [("replica", 0.003), ("own", 0.002)])
+@pytest.mark.parametrize("startup_s", [7.5, None])
 def test_a_profile_s_rows_count_with_the_preprocessing_of_their_replica(
-    tmp_path: Path, placement: str, row_s: float
+    tmp_path: Path, placement: str, row_s: float, startup_s: float | None
 ) -> None:
     write_front(tmp_path, "f", "tokenize")
-    times = {"call_s": 0.01, "row_s": 0.002, "preprocess_row_s": 0.001, "startup_s": 7.5}
+    times = {"call_s": 0.01, "row_s": 0.002, "preprocess_row_s": 0.001, "startup_s": startup_s}
     profile = Profile(**times, max_rows=32, measured="before")
     write_profiles(tmp_path / "p.yaml", {"f": {"1": {"cpu": profile}}})
     model = {"name": "f", "preprocessing": placement, "pools": [{"autoscaling": {}}]}
     graph = build(tmp_path, model, profiles=str(tmp_path / "p.yaml"))
     kwargs = graph.deployments["f-v1-cpu"]._deployment_config.autoscaling_config.policy.policy_kwargs
     assert kwargs["curve"] == [0.01, row_s, 32]
-    assert kwargs["startup_s"] == 7.5
+    assert kwargs.get("startup_s") == startup_s
 
 
 def test_preprocessing_follows_its_load_too_and_hears_of_it_from_the_router(tmp_path: Path) -> None:

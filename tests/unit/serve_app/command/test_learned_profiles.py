@@ -64,9 +64,14 @@ def test_what_was_not_learned_is_left_as_it_was(changes: dict[str, Any], left: d
     assert (found.fit_error_ratio is None) == ("call_s" in left)
 
 
-@pytest.mark.parametrize("changes", [{}, {"starts_s": [4.0]}, {"curve": [0.02, 0.004, 16]}])
-def test_a_first_profile_takes_both(changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [{}, {"starts_s": [4.0]}, {"curve": [0.02, 0.0, 16]}])
+def test_a_first_profile_takes_batches(changes: dict[str, Any]) -> None:
     assert with_learned(None, entry(**changes), "now", preprocesses=False) is None
+
+
+def test_a_first_profile_without_a_start_leaves_that_to_the_settings() -> None:
+    found = with_learned(None, entry(curve=[0.02, 0.004, 16]), "now", preprocesses=False)
+    assert found == Profile(call_s=0.02, row_s=0.004, max_rows=16, measured="now")
 
 
 def test_the_file_gets_what_is_new_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -98,7 +103,7 @@ def test_nothing_learned_writes_nothing(tmp_path: Path) -> None:
     path, said = tmp_path / "local.profiles.yaml", []
     learn_profiles(path, select(tmp_path, {"name": "m"}), [entry()], "the test", said.append)
     assert not path.exists()
-    assert said == ["m-v1-cpu: left out, it has not yet run batches of two sizes and started a replica"]
+    assert said == ["m-v1-cpu: left out, it has not yet run batches of two sizes"]
 
 
 def test_a_platform_of_other_models_is_an_error(tmp_path: Path) -> None:
