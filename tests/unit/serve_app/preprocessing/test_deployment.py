@@ -68,7 +68,7 @@ def test_a_target_that_does_not_load_says_why_and_the_others_are_served(
     monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
 ) -> None:
     """An error in the constructor would have Serve restart it for ever, and no model behind it would answer."""
-    monkeypatch.setattr(deployment, "ServeEdge", Edge)
+    monkeypatch.setattr(deployment, "edge_to", Edge)
 
     async def scenario() -> None:
         made = Preprocessor.__new__(Preprocessor)
@@ -95,7 +95,7 @@ def test_what_a_router_is_asked_is_reported_and_passed_on(monkeypatch: pytest.Mo
         edges.append(Edge(*arguments))
         return edges[-1]
 
-    monkeypatch.setattr(deployment, "ServeEdge", make)
+    monkeypatch.setattr(deployment, "edge_to", make)
 
     async def scenario() -> None:
         made = Preprocessor.__new__(Preprocessor)
