@@ -44,7 +44,7 @@ class ServeEdge:
 
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`; if it is cancelled, so is the call at the other end."""
-        handle = {Way.VALUE: self._by_value, Way.STREAM: self._streamed, Way.REFERENCE: self._by_reference}[way]
+        handle = {Way.VALUE: self._by_value, Way.STREAM: self._streamed, Way.LARGE: self._by_reference}[way]
         response: Any = handle.remote(self._target, requests, self._loads())
         try:
             if way is Way.STREAM:
@@ -62,7 +62,7 @@ class ServeEdge:
         except (RayActorError, ObjectLostError, RayServeException) as error:
             raise CallLost(type(error).__name__) from error
         except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and way is not Way.REFERENCE:
+            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and way is not Way.LARGE:
                 raise MessageTooLarge from error
             raise CallLost(error.code().name) from error
 

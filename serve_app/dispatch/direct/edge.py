@@ -71,7 +71,7 @@ class DirectEdge:
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`."""
         # What is large needs no shared memory here: its data goes beside the message.
-        each = way is Way.STREAM or (way is Way.REFERENCE and len(requests) > 1)
+        each = way is Way.STREAM or (way is Way.LARGE and len(requests) > 1)
         while True:
             connection = self._choose()
             if connection is None:
