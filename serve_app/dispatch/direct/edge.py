@@ -20,6 +20,9 @@ DISCOVERY_LIMIT_S = 10.0
 RETRY_S = 1.0
 """After a discovery that found no way to some replica."""
 
+NUM_TRIES_TO_TELL = 3
+"""A replica that dies while it is asked is no news; one that cannot be reached for so many tries is."""
+
 GONE_LIMIT_S = 60.0
 """A call to a replica that Serve no longer counts is given up after this: twice the time that one has to shut down."""
 
@@ -67,6 +70,7 @@ class DirectEdge:
         self._known: Collection[str] = ()
         self._discovery: asyncio.Task[None] | None = None
         self._retry_s: float | None = None
+        self._num_failed = 0
 
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`."""
@@ -107,10 +111,13 @@ class DirectEdge:
                     known = self._connections.get(address.replica)
                     if known is None or known.transport.is_closing():
                         self._connections[address.replica] = await self._connect(address)
-            self._known, self._retry_s = ids, None
+            self._known, self._retry_s, self._num_failed = ids, None, 0
         except Exception as error:  # a replica that died while it was asked, or a network without a way
-            logger.info("connecting to %s: %s: %s", self._target, type(error).__name__, error)
+            self._num_failed += 1
             self._retry_s = self._clock() + RETRY_S
+            if self._num_failed == NUM_TRIES_TO_TELL:
+                reason = f"{type(error).__name__}: {error}"
+                logger.warning("%s cannot be reached by socket, calls go by Serve's handle: %s", self._target, reason)
         finally:
             self._discovery = None
             self._part(ids)

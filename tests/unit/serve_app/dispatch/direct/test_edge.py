@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from serve_app.dispatch.direct.connection import Refused
-from serve_app.dispatch.direct.edge import GONE_LIMIT_S, RETRY_S, DirectEdge
+from serve_app.dispatch.direct.edge import GONE_LIMIT_S, NUM_TRIES_TO_TELL, RETRY_S, DirectEdge
 from serve_app.dispatch.direct.listener import Address, Message
 from serve_app.dispatch.edge import Deliver, Way
 from serve_app.messages import InferenceRequest, InferenceResponse
@@ -175,6 +176,19 @@ def test_a_call_that_is_refused_goes_elsewhere() -> None:
         assert await world.send() == "serve"
 
     run(test)
+
+
+def test_a_replica_that_stays_out_of_reach_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        world = World("a")
+        world.unreachable = {"a"}
+        for number in range(2 * NUM_TRIES_TO_TELL):
+            assert len(caplog.records) == (number >= NUM_TRIES_TO_TELL)
+            assert await world.send() == "serve"
+            world.now_s += RETRY_S
+
+    run(test)
+    assert caplog.messages == ["t cannot be reached by socket, calls go by Serve's handle: ConnectionRefusedError: a"]
 
 
 def test_while_some_replica_cannot_be_reached_serve_which_reaches_all_carries_everything() -> None:
