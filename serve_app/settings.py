@@ -166,6 +166,11 @@ class Settings(Strict):
     profiles: str | None = Field(
         None, description="File that `headrace profile` wrote: what scaling assumes of a model until it has seen it."
     )
+    transport: Literal["direct", "serve"] = Field(
+        "direct",
+        description="direct: calls between stages go over sockets of their own, at a tenth of the cost; serve: by "
+        "Serve's handles, as those to a deployment with autoscaling policy ray always do.",
+    )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()
 
