@@ -60,7 +60,7 @@ def worker_pod(settings: ClusterSettings, platform: Platform, known: Known, grou
     """
     machine = group.machine
     times = drain(settings, group, platform.config.settings.drain_s)
-    gpu = {GPU_RESOURCE: machine.gpus} if machine.gpus else {}
+    gpu = {GPU_RESOURCE: str(machine.gpus)} if machine.gpus else {}
     amounts = _amounts(machine.pod_cpus, machine.pod_memory_bytes)
     image = (settings.images.gpu or settings.images.cpu) if machine.gpus else settings.images.cpu
     leave = ["python", "-m", "serve_app.launch.leave", "--within-s", str(times.leave_s), "--stop-s", f"{STOP_S:g}"]
@@ -158,8 +158,8 @@ def _cpu(cpus: float) -> str:
 
 
 def quantity(num_bytes: int) -> str:
-    """Kubernetes' quantity of bytes, exact, in the largest unit that divides it."""
-    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+    """Kubernetes' quantity of bytes, exact, in the form that the API server gives back."""
+    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if num_bytes % size == 0:
             return f"{num_bytes // size}{unit}"
     return str(num_bytes)

@@ -1,8 +1,8 @@
 """How Kubernetes sees whether a Ray pod is well, and whether it takes requests: pure.
 
-KubeRay's own probe of a worker needs bash and wget in the image, and fails at the first slow answer. Ready must stay what
-it is, though: it alone decides whether a worker stands behind the service. A pod without a replica has no proxy, and
-requests that were sent to it would be refused; so it is not ready, and nothing waits for it to be.
+KubeRay's own probe of a worker needs bash and wget in the image, and fails at the first slow answer. Ready must stay
+what it is, though: KubeRay puts every worker behind the service, and readiness alone takes one out. A pod without a
+replica has no proxy, and requests that were sent to it would be refused; so it is not ready, and nothing waits for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""The RayService: pure."""
+"""The RayService: pure.
+
+Nothing is written that the operator would write otherwise: when it adds its finalizer it sends the whole object back,
+and what it left out or put in then belongs to it, so that the next apply of ours conflicts. So no empty value is
+written, but for `scaleStrategy`, which it always adds; and quantities are in Kubernetes' own form.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +33,10 @@ def rayservice(settings: ClusterSettings, platform: Platform) -> Manifest:
         RenderError: The settings give none that works.
     """
     versions = known(settings)
-    spec: Manifest = {
-        "serveConfigV2": document(platform.data),
-        # Of a head that has a proxy beside those of the workers; where it has the only one, it must take the requests.
-        "excludeHeadPodFromServeSvc": platform.on_every_node,
-        "upgradeStrategy": _upgrade(settings.upgrade),
-    }
+    spec: Manifest = {"serveConfigV2": document(platform.data)}
+    if platform.on_every_node:
+        spec["excludeHeadPodFromServeSvc"] = True
+    spec["upgradeStrategy"] = _upgrade(settings.upgrade)
     if versions.deletion_delay:
         spec["rayClusterDeletionDelaySeconds"] = settings.upgrade.deletion_delay_s
     spec["rayClusterConfig"] = _cluster(settings, platform, versions)
@@ -98,6 +101,7 @@ def _group(settings: ClusterSettings, platform: Platform, versions: Known, group
     elif group.resources:
         # It goes through a shell, and Ray reads JSON.
         parameters["resources"] = f"'{json.dumps(group.resources)}'"
-    found["rayStartParams"] = parameters
+    if parameters:
+        found["rayStartParams"] = parameters
     found["template"] = worker_pod(settings, platform, versions, group)
     return found
