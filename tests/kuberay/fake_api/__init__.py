@@ -7,8 +7,8 @@ How to use it (fixtures in `tests/kuberay/conftest.py`):
         services = dynamic.resources.get(api_version="ray.io/v1", kind="RayService")
         services.server_side_apply(body, namespace="default", field_manager="headrace", force_conflicts=False)
 
-Time stands still (`cluster.clock`) until a test moves it. A client of the server may only rely on what a real server does;
-a test may also look at and write to `cluster.api`, which is the same without HTTP, and
+Time stands still (`cluster.clock`) until a test moves it. A client of the server may only rely on what a real server
+does; a test may also look at and write to `cluster.api`, which is the same without HTTP, and
 - `cluster.forbid("list", "rayservices")`: RBAC refuses; `cluster.refuse(ApiError(503, ...))`: the next request fails;
 - `cluster.api.store.compact()`: a watch from before is answered with 410;
 - `cluster.install_open_kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")`: a kind that checks nothing;

@@ -77,6 +77,7 @@ class Api:
                 seen(call.kind, item) for _, item in self.store.scan(call.key.group, call.key.plural, call.namespace)
             ]
             version = str(self.store.version)
+        items = [seen(call.kind, item) for _, item in found]
         matches = label_test(call.label_selector), field_test(call.field_selector, call.kind.kind)
         return {
             "apiVersion": call.kind.api_version,

@@ -1,6 +1,7 @@
 """What goes when something goes: dependents of owners, the content of namespaces, the objects of CRDs.
 
-A real cluster does this in the background within a second; here it is done before the request that caused it is answered.
+A real cluster does this in the background within a second; here it is done before the request that caused it is
+answered.
 """
 
 from __future__ import annotations

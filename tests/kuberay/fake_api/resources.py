@@ -115,6 +115,8 @@ def builtin_types() -> list[ResourceType]:
     workload: Object = {"schema": whole(_POD_TEMPLATE, _CONDITIONS), "has_status": True, "counts_generation": True}
     spec_only: Object = {"counts_generation": True}
     on_cluster: Object = {"namespaced": False}
+    crd: Object = {"counts_generation": True, "has_status": True}
+    rbac = "rbac.authorization.k8s.io"
     accounts = whole(secrets=_map_list("name"))
     return [
         *_named("", "v1", "namespaces:Namespace nodes:Node", **on_cluster, has_status=True),
@@ -125,7 +127,7 @@ def builtin_types() -> list[ResourceType]:
         *_named(
             "", "v1", "configmaps:ConfigMap secrets:Secret events:Event endpoints:Endpoints limitranges:LimitRange"
         ),
-        *_named("", "v1", "persistentvolumeclaims:PersistentVolumeClaim resourcequotas:ResourceQuota", has_status=True),
+        *_named("", "v1", "persistentvolumeclaims:PersistentVolumeClaim", has_status=True),
         *_named("apps", "v1", "deployments:Deployment statefulsets:StatefulSet daemonsets:DaemonSet", **workload),
         *_named("batch", "v1", "jobs:Job", **workload),
         *_named("batch", "v1", "cronjobs:CronJob", has_status=True, **spec_only),
@@ -145,14 +147,7 @@ def builtin_types() -> list[ResourceType]:
         *_named("coordination.k8s.io", "v1", "leases:Lease"),
         *_named("storage.k8s.io", "v1", "storageclasses:StorageClass", **on_cluster),
         *_named("scheduling.k8s.io", "v1", "priorityclasses:PriorityClass", **on_cluster),
-        *_named(
-            "apiextensions.k8s.io",
-            "v1",
-            "customresourcedefinitions:CustomResourceDefinition",
-            **on_cluster,
-            **spec_only,
-            has_status=True,
-        ),
+        *_named("apiextensions.k8s.io", "v1", "customresourcedefinitions:CustomResourceDefinition", **on_cluster | crd),
     ]
 
 

@@ -1,8 +1,8 @@
 """A CRD's structural schema applied to an object: unknown fields, defaults, then what is wrong with the rest.
 
-jsonschema does the checking; what Kubernetes adds to JSON schema (`nullable`, lists that are maps or sets, CEL rules) is
-here. Defaults come before `required`, as on a real server. Of CEL the two forms that KubeRay's services and clusters use
-are known; a CRD with others is installed, and its rules are not checked.
+jsonschema does the checking; what Kubernetes adds to JSON schema (`nullable`, lists that are maps or sets, CEL rules)
+is here. Defaults come before `required`, as on a real server. Of CEL the two forms that KubeRay's services and clusters
+use are known; a CRD with others is installed, and its rules are not checked.
 """
 
 from __future__ import annotations
@@ -82,18 +82,19 @@ def _is_int_or_string(schema: Schema) -> bool:
 
 def _causes(error: jsonschema.ValidationError) -> Iterator[Cause]:
     place = _place(error.absolute_path)
-    value = error.instance
+    value: Any = error.instance
+    limit: Any = error.validator_value
     match error.validator:
         case "required":
-            for name in error.validator_value:
+            for name in limit:
                 if name not in value:
                     yield Cause("FieldValueRequired", "Required value", f"{place}.{name}".lstrip("."))
         case "type":
             shown = "null" if value is None else _type_of(value)
-            reason = f'Invalid value: "{shown}": {place} in body must be of type {error.validator_value}: "{shown}"'
+            reason = f'Invalid value: "{shown}": {place} in body must be of type {limit}: "{shown}"'
             yield Cause("FieldValueTypeInvalid", reason, place)
         case "enum":
-            allowed = ", ".join(json.dumps(item) for item in error.validator_value)
+            allowed = ", ".join(json.dumps(item) for item in limit)
             reason = f"Unsupported value: {json.dumps(value)}: supported values: {allowed}"
             yield Cause("FieldValueNotSupported", reason, place)
         case "x-kubernetes-list-type":
@@ -150,7 +151,7 @@ def _check_list(validator: Validator, kind: Any, value: Any, schema: Schema) -> 
 
 
 _BASE = jsonschema.Draft7Validator
-_VALIDATOR: Callable[[Schema], Validator] = jsonschema.validators.extend(
+_VALIDATOR: Callable[[Schema], Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     _BASE, {"type": _check_type, "x-kubernetes-list-type": _check_list}
 )
 

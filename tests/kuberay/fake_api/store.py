@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 class Store:
-    """Objects, all of one history. What is stored is never changed, only replaced: who reads it must not write to it."""
+    """Objects, all of one history. What is stored is never changed, only replaced: read it, do not write to it."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())

@@ -87,7 +87,7 @@ def _event(call: Call, change: Change, matches: Test) -> Object | None:
 
 
 def _bookmark(call: Call, version: int, annotations: dict[str, str]) -> Object:
-    metadata = {"resourceVersion": str(version), "creationTimestamp": None}
+    metadata: Object = {"resourceVersion": str(version), "creationTimestamp": None}
     if annotations:
         metadata |= {"annotations": annotations}
     item = {"kind": call.kind.kind, "apiVersion": call.kind.api_version, "metadata": metadata}
