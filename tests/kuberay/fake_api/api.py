@@ -73,9 +73,7 @@ class Api:
     def list(self, call: Call) -> Object:
         """A list with the version from which a watch goes on."""
         with self.store.changed:
-            items = [
-                seen(call.kind, item) for _, item in self.store.scan(call.key.group, call.key.plural, call.namespace)
-            ]
+            found = self.store.scan(call.key.group, call.key.plural, call.namespace)
             version = str(self.store.version)
         items = [seen(call.kind, item) for _, item in found]
         matches = label_test(call.label_selector), field_test(call.field_selector, call.kind.kind)
