@@ -116,7 +116,6 @@ def builtin_types() -> list[ResourceType]:
     spec_only: Object = {"counts_generation": True}
     on_cluster: Object = {"namespaced": False}
     crd: Object = {"counts_generation": True, "has_status": True}
-    rbac = "rbac.authorization.k8s.io"
     accounts = whole(secrets=_map_list("name"))
     return [
         *_named("", "v1", "namespaces:Namespace nodes:Node", **on_cluster, has_status=True),
