@@ -11,6 +11,7 @@ from kubernetes import client
 from kubernetes.dynamic import DynamicClient
 
 from tests.kuberay.fake_api.cluster import FakeCluster
+from tests.kuberay.fake_api.operator import Operator
 
 CRDS_VARIABLE = "HEADRACE_TEST_CRDS"
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "crds"
@@ -49,3 +50,9 @@ def ray_cluster(cluster: FakeCluster, crds: Path) -> FakeCluster:
     """The cluster with KubeRay's kinds for services and clusters; the same as `cluster` in the same test."""
     cluster.install_crds(crds / "ray.io_rayservices.yaml", crds / "ray.io_rayclusters.yaml")
     return cluster
+
+
+@pytest.fixture
+def operator(ray_cluster: FakeCluster) -> Operator:
+    """KubeRay's operator of that cluster; it does nothing until it is stepped."""
+    return Operator(ray_cluster.api)

@@ -14,6 +14,13 @@ does; a test may also look at and write to `cluster.api`, which is the same with
 - `cluster.install_open_kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")`: a kind that checks nothing;
 - `cluster.kubeconfig(path)`: for code that reads its configuration from a file.
 
+KubeRay's operator is the fixture `operator`; it acts only when told to, which makes time pass:
+- `operator.step()`: two seconds and one reconcile; `operator.run(60)`: so many seconds, usable as the `sleep` of the
+  code under test, whose clock is then `cluster.clock.time` or `.elapsed_s`;
+- `cluster.pace_watches(operator.step)`: for code that watches: a watch with nothing to tell takes steps, and waits not;
+- `operator.world`: how long things take and what goes wrong (pods, applications, Serve, Redis), see `world.py`;
+- `manifests.ray_service(...)`: a RayService to apply, `manifests.serve_config("app", ...)` what runs on it.
+
     errors.py      refusals as Status objects          cluster.py     server, clients, what can be wrong
     resources.py   kinds: a table, and from CRDs       http.py        paths and queries -> calls; JSON, chunks
     store.py       objects, versions, the log          api.py         the verbs; calls.py, one request as a value
@@ -22,8 +29,14 @@ does; a test may also look at and write to `cluster.api`, which is the same with
     lifecycle.py   metadata, names, generations        garbage.py     finalizers, owners, namespaces
     patches.py     merge, JSON, strategic              watch.py       the log as a stream; selectors.py, discovery.py
 
+    operator.py    looks, asks, writes                 world.py       times and faults
+    rayservice.py  clusters, Serve, switch (pure)      service_status.py, incremental.py  the status it writes (pure)
+    raycluster.py  pods, Redis (pure)                  cluster_spec.py  the hash and the rules of a spec (pure)
+    pods.py        kubelet's part (pure)               serve.py       Ray Serve's part (pure); recorder.py, events
+
 What it is not: kinds without a CRD are not validated (but for names and metadata), background work such as cascading
-deletion is done at once, a real server's paging, quotas, priorities and admission webhooks are not there.
+deletion is done at once, a real server's paging, quotas, priorities and admission webhooks are not there. The operator
+knows neither suspension nor a roll-back within an incremental upgrade, and makes no Gateways.
 
 It is written from `kuberay.md` of the project's reference pages, sections 5 and 9; every trap there has a test here.
 """

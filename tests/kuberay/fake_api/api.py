@@ -1,6 +1,6 @@
 """The verbs of the server, without HTTP: a call and a body in, an object or an `ApiError` out.
 
-What comes back is what is stored: read it, do not write to it.
+What goes in is kept and what comes out is what is stored: read it, do not write to it.
 """
 
 from __future__ import annotations

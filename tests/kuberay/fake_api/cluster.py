@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -47,6 +48,15 @@ class FakeCluster:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+    def pace_watches(self, pace: Callable[[], None] | None) -> None:
+        """Let watches drive the world instead of waiting for it, such as with `operator.step`.
+
+        A watch with nothing to tell then takes a step, and another, and ends once it has told something or its time,
+        which is now the cluster's, is over. One client that watches one thing at a time so sees the same in every run,
+        in no time; several that watch at once do not.
+        """
+        self._server.pace = pace
 
     @property
     def url(self) -> str:

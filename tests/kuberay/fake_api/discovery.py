@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from tests.kuberay.fake_api.errors import Object
 from tests.kuberay.fake_api.resources import ResourceType
 
+_BUILD = ("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion")
 VERSION: Object = {"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"}
+VERSION |= dict.fromkeys(_BUILD, "fake")
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 

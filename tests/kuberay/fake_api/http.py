@@ -39,6 +39,7 @@ class Server(ThreadingHTTPServer):
         self.api = api
         self.gates = gates
         self.is_open = True
+        self.pace: Callable[[], None] | None = None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -142,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
             wants_bookmarks=query.get("allowWatchBookmarks", "").lower() == "true",
             wants_initial=query.get("sendInitialEvents", "").lower() == "true",
         )
-        lines = watched(self.server.api, call, options, lambda: self.server.is_open)
+        lines = watched(self.server.api, call, options, lambda: self.server.is_open, self.server.pace)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -152,13 +153,12 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
-    def _write_chunks(self, lines: Iterator[Object | None]) -> None:
+    def _write_chunks(self, lines: Iterator[Object]) -> None:
         self.wfile.flush()
         for event in lines:
-            if event is not None:
-                data = json.dumps(event).encode() + b"\n"
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-                self.wfile.flush()
+            data = json.dumps(event).encode() + b"\n"
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 

@@ -32,6 +32,8 @@ _NAMES = {"object": "object", "array": "array", "string": "string", "integer": "
 
 def pruned(value: Any, schema: Schema, path: str = "") -> tuple[Any, list[str]]:
     """A value without fields that the schema does not know, and the paths of those."""
+    if schema is OPEN:
+        return value, []
     if isinstance(value, list):
         items = [pruned(item, schema.get("items", OPEN), f"{path}[{index}]") for index, item in enumerate(value)]
         return [item for item, _ in items], [unknown for _, part in items for unknown in part]
@@ -51,6 +53,8 @@ def pruned(value: Any, schema: Schema, path: str = "") -> tuple[Any, list[str]]:
 
 def with_defaults(value: Any, schema: Schema) -> Any:
     """A value with the schema's defaults where nothing is written; null counts as nothing where there is a default."""
+    if schema is OPEN:
+        return value
     if isinstance(value, list):
         return [with_defaults(item, schema.get("items", OPEN)) for item in value]
     if not isinstance(value, dict):

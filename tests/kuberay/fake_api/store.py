@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from copy import deepcopy
 from typing import NamedTuple
 
 from tests.kuberay.fake_api.errors import Object
@@ -71,8 +70,7 @@ class Store:
     def _record(self, key: Key, item: Object, *, is_deletion: bool) -> Object:
         with self.changed:
             self.version += 1
-            item = deepcopy(item)
-            item["metadata"]["resourceVersion"] = str(self.version)
+            item = {**item, "metadata": {**item["metadata"], "resourceVersion": str(self.version)}}
             self._log.append(Change(self.version, key, self._objects.get(key), item, is_deletion))
             if is_deletion:
                 del self._objects[key]

@@ -32,22 +32,28 @@ class WatchOptions(NamedTuple):
     wants_initial: bool = False
 
 
-def watched(api: Api, call: Call, options: WatchOptions, is_open: Callable[[], bool]) -> Iterator[Object | None]:
-    """Events of one watch, each as the wire has it; None where there was none for a while.
+def watched(
+    api: Api, call: Call, options: WatchOptions, is_open: Callable[[], bool], pace: Callable[[], None] | None = None
+) -> Iterator[Object]:
+    """Events of one watch, each as the wire has it.
 
     Args:
         api: What is watched.
         call: Which kind, where, and the selectors.
         options: From where, how long.
         is_open: False ends the watch.
+        pace: Instead of waiting for others to change something, do this, and end with the first news; the time that the
+            watch may take is then the cluster's.
     """
     label, field = label_test(call.label_selector), field_test(call.field_selector, call.kind.kind)
 
     def matches(item: Object) -> bool:
         return label(item) and field(item)
 
-    end = time.monotonic() + options.timeout_s
+    clock = api.clock.elapsed_s if pace else time.monotonic
+    end = clock() + options.timeout_s
     initial = options.wants_initial or options.since in ("", "0")
+    listed: Object = {"items": []}
     if initial:
         listed = api.list(call)
         version = int(listed["metadata"]["resourceVersion"])
@@ -56,7 +62,8 @@ def watched(api: Api, call: Call, options: WatchOptions, is_open: Callable[[], b
             yield _bookmark(call, version, {"k8s.io/initial-events-end": "true"})
     else:
         version = int(options.since)
-    while is_open() and (left_s := end - time.monotonic()) > 0:
+    has_news = bool(listed["items"])
+    while is_open() and (left_s := end - clock()) > 0:
         changes = api.store.since(version)
         if changes is None:
             told = f"too old resource version: {version} ({api.store.version})"
@@ -65,10 +72,16 @@ def watched(api: Api, call: Call, options: WatchOptions, is_open: Callable[[], b
         for change in changes:
             version = change.version
             if (event := _event(call, change, matches)) is not None:
+                has_news = True
                 yield event
+        if pace:
+            if has_news:
+                break
+            pace()
+            continue
         with api.store.changed:
-            if api.store.version == version and not api.store.changed.wait(min(left_s, POLL_S)):
-                yield None
+            if api.store.version == version:
+                api.store.changed.wait(min(left_s, POLL_S))
     if options.wants_bookmarks:
         yield _bookmark(call, version, {})
 
