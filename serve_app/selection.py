@@ -105,11 +105,6 @@ def _source(root: str, cache_dir: str, manifest: Manifest, model: options.Model)
     return ModelSource(root, cache_dir, manifest, model.files, transform)
 
 
-def deployment_name(manifest: Manifest, pool: options.Pool) -> str:
-    """Name of the deployment of one model version on one pool."""
-    return f"{manifest.name}-v{manifest.version}-{pool.name}"
-
-
 def preprocessing_placement(model: options.Model, manifest: Manifest) -> PreprocessingPlacement | None:
     """Where a version's preprocessing runs; None: it has none.
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from autoscaling.policy.starts import Starts
 from serve_app.profiles import Profile, Profiles, beside, in_words, read_profiles, write_profiles
-from serve_app.selection import Selected, deployment_name, preprocessing_placement, select_models
+from serve_app.reservation import deployment_name
+from serve_app.selection import Selected, preprocessing_placement, select_models
 from serve_app.settings import SettingsError, load_settings
 from serve_app.wire_client import WireClient
 

@@ -12,10 +12,7 @@ from ray.serve._private.build_app import build_app as build_serve_app
 
 from serve_app import app as app_module
 from serve_app.app import (
-    ALLOCATOR_ENVIRONMENT,
     SPARE_CALLS,
-    THREADS_ENVIRONMENT,
-    actor_options,
     build_app,
     dispatch_limits,
     replica_options,
@@ -23,6 +20,7 @@ from serve_app.app import (
 from serve_app.preprocessing.deployment import PreprocessingTarget
 from serve_app.profiles import Profile, write_profiles
 from serve_app.replica.deployment import ModelReplica
+from serve_app.reservation import ALLOCATOR_ENVIRONMENT, THREADS_ENVIRONMENT, actor_options
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool
 from serve_app.settings import Autoscaling, Limits, Pool, SettingsError
