@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from kubernetes.dynamic.exceptions import NotFoundError
 
 from tests.kuberay.fake_api.conditions import condition
 from tests.kuberay.fake_api.manifests import ray_service, serve_config, worker_group
@@ -223,7 +222,7 @@ def test_the_typed_client_can_read_all_of_it(rollout: Rollout) -> None:
     rollout.operator.world.pod_troubles["cpu"] = Trouble("CrashLoopBackOff", "it is so")
     rollout.apply(ray_service())
     rollout.operator.run(20)
-    core = client.CoreV1Api(rollout.cluster.api_client())
+    core: Any = client.CoreV1Api(rollout.cluster.api_client())
     waiting = [
         status.state.waiting.reason
         for pod in core.list_namespaced_pod("default", label_selector="ray.io/group=cpu").items
@@ -284,52 +283,3 @@ def test_a_service_that_loses_its_endpoints_was_ready_once(ready: Rollout) -> No
 def test_a_warning_that_is_not_played_can_be_written(ready: Rollout) -> None:
     ready.operator.warn("svc", "AutoscalerServiceAccountNotFound", "no such account")
     assert ready.warnings() == [("RayService", "AutoscalerServiceAccountNotFound")]
-
-
-def with_redis() -> dict[str, Any]:
-    body = ray_service()
-    body["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"] = {"redisAddress": "redis:6379"}
-    return body
-
-
-def deletion_s(rollout: Rollout, limit_s: float = 400) -> float:
-    """How long it takes until the service is gone, seconds."""
-    services = rollout.resource("ray.io/v1", "RayService")
-    start_s = rollout.cluster.clock.elapsed_s()
-    services.delete(name="svc", namespace="default")
-    while rollout.cluster.clock.elapsed_s() - start_s < limit_s:
-        rollout.operator.step()
-        try:
-            rollout.live()
-        except NotFoundError:
-            return rollout.cluster.clock.elapsed_s() - start_s
-    raise AssertionError(f"still there after {limit_s} s")
-
-
-def test_without_redis_deletion_is_a_matter_of_one_reconcile(ready: Rollout) -> None:
-    assert deletion_s(ready) == 2
-    assert ready.pods() == []
-    assert ready.names("v1", "Service") == []
-    assert ready.names("ray.io/v1", "RayCluster") == []
-
-
-@pytest.mark.parametrize(
-    ("cleanup_s", "annotation", "at_least_s", "at_most_s"),
-    [(5.0, None, 5, 12), (None, None, 300, 306), (None, "10", 10, 16)],
-)
-def test_with_redis_deletion_waits_for_its_cleanup(
-    rollout: Rollout, cleanup_s: float | None, annotation: str | None, at_least_s: float, at_most_s: float
-) -> None:
-    body = with_redis()
-    if annotation:
-        body["metadata"]["annotations"] = {"ray.io/gcs-ft-deletion-timeout": annotation}
-    rollout.operator.world.redis_cleanup_s = cleanup_s
-    rollout.apply(body)
-    rollout.run_until_ready()
-    assert at_least_s <= deletion_s(rollout) <= at_most_s
-
-
-def test_without_an_operator_a_service_is_terminating_for_ever(ready: Rollout) -> None:
-    ready.resource("ray.io/v1", "RayService").delete(name="svc", namespace="default")
-    ready.cluster.clock.advance(86_400)
-    assert ready.live()["metadata"]["finalizers"] == ["ray.io/rayservice-finalizer"]
