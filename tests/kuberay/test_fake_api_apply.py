@@ -282,6 +282,44 @@ def test_every_type_error_is_told_at_once(services: Services) -> None:
     )
 
 
+def platform_objects() -> list[dict[str, Any]]:
+    """One of each kind that a platform brings along."""
+    ports = [{"name": "http", "port": 80}]
+    disruption = {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}
+    policy = {"podSelector": {}, "ingress": [{"ports": [{"port": 8000}]}]}
+    specs: list[tuple[str, str, dict[str, Any]]] = [
+        ("v1", "ServiceAccount", {}),
+        ("v1", "ConfigMap", {"data": {"settings.yaml": "a: 1"}}),
+        ("v1", "Secret", {"data": {"token": "eA=="}}),
+        ("v1", "PersistentVolumeClaim", {"spec": {"accessModes": ["ReadWriteMany"]}}),
+        ("v1", "Service", {"spec": {"ports": ports}}),
+        ("policy/v1", "PodDisruptionBudget", {"spec": disruption}),
+        ("networking.k8s.io/v1", "NetworkPolicy", {"spec": policy}),
+        ("apps/v1", "Deployment", {"spec": {"template": {"spec": {"containers": [{"name": "redis"}]}}}}),
+        ("monitoring.coreos.com/v1", "PodMonitor", {"spec": {"podMetricsEndpoints": [{"port": "metrics"}]}}),
+    ]
+    named = {"metadata": {"name": "headrace"}}
+    return [{"apiVersion": version, "kind": kind, **named, **content} for version, kind, content in specs]
+
+
+def test_everything_else_that_a_platform_brings_is_applied_as_calmly(
+    cluster: FakeCluster, dynamic: DynamicClient
+) -> None:
+    cluster.install_open_kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+    namespaces = dynamic.resources.get(api_version="v1", kind="Namespace")
+    namespaces.server_side_apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}, field_manager="headrace"
+    )
+    versions = []
+    for _ in range(2):
+        for body in platform_objects():
+            resource = dynamic.resources.get(api_version=body["apiVersion"], kind=body["kind"])
+            applied = resource.server_side_apply(body, namespace="ml", field_manager="headrace")
+            assert applied.metadata.namespace == "ml"
+        versions.append(cluster.api.store.version)
+    assert versions[0] == versions[1]
+
+
 def test_a_status_is_applied_in_its_own_place(services: Services) -> None:
     services.apply(ray_service())
     named = {name: value for name, value in ray_service().items() if name != "spec"}

@@ -263,6 +263,18 @@ def test_a_quota_stops_pods_and_the_cluster_says_so(rollout: Rollout) -> None:
     assert condition(rollout.cluster_of(cluster)["status"]["conditions"], "ReplicaFailure") == {}
 
 
+def test_twin_groups_take_each_others_pods_for_ever(rollout: Rollout) -> None:
+    """Nobody refuses them where there is no webhook."""
+    rollout.apply(ray_service(groups=[worker_group("cpu", replicas=1), worker_group("cpu", replicas=2)]))
+    rollout.operator.run(30)
+    seen = set()
+    for _ in range(4):
+        rollout.operator.step()
+        seen.add(tuple(rollout.names("v1", "Pod")))
+    assert len(seen) > 2
+    assert ("RayService", "InvalidRayServiceSpec") not in rollout.warnings()
+
+
 def test_provisioned_never_goes_back(ready: Rollout) -> None:
     pods = ready.resource("v1", "Pod")
     pods.delete(name=next(name for name in ready.names("v1", "Pod") if "worker" in name), namespace="default")

@@ -169,6 +169,14 @@ def test_a_service_begins_with_a_letter(cluster: FakeCluster, dynamic: DynamicCl
     assert "DNS-1035" in causes(refused(resource, body))[0][1]
 
 
+def test_a_label_that_is_no_text_is_a_400(services: Any) -> None:
+    body = ray_service()
+    body["metadata"]["labels"] = {"version": 2}
+    with pytest.raises(BadRequestError) as error:
+        services.create(body=body, namespace="default")
+    assert "cannot be handled as a RayService: json: cannot unmarshal" in told(error.value)["message"]
+
+
 def test_a_label_has_63_characters_at_most(services: Any) -> None:
     body = ray_service()
     body["metadata"]["labels"] = {"a": "x" * 64}

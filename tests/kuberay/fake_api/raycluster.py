@@ -37,7 +37,7 @@ def reconciled(
         return [Replace({**cluster, "metadata": {**metadata, "finalizers": [*finalizers, REDIS_FINALIZER]}})]
     actions: list[Action] = []
     failures: list[str] = []
-    for group, wanted in wanted_pods(cluster).items():
+    for group, wanted in wanted_pods(cluster):
         there = [pod for pod in pods if pod["metadata"]["labels"]["ray.io/group"] == group]
         missing = wanted - len(there)
         if missing > 0 and world.pod_refusal is not None:
@@ -96,7 +96,7 @@ def _status(cluster: Object, pods: Sequence[Object], now: str) -> Object:
     generation = cluster["metadata"]["generation"]
     said = _head_condition(heads)
     conditions = with_condition(old.get("conditions", []), now, None, "HeadPodReady", *said)
-    all_ready = len(pods) == sum(wanted_pods(cluster).values()) and all(map(is_ready, pods))
+    all_ready = len(pods) == sum(wanted for _, wanted in wanted_pods(cluster)) and all(map(is_ready, pods))
     if all_ready and not is_true(conditions, "RayClusterProvisioned"):
         said = ("True", "AllPodRunningAndReadyFirstTime", "All Ray Pods are ready for the first time")
         conditions = with_condition(conditions, now, None, "RayClusterProvisioned", *said)
