@@ -14,6 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import BadRequestError, UnprocessibleEntityError
 
+from tests.kuberay.answers import told
 from tests.kuberay.fake_api.cluster import FakeCluster, read_crd
 from tests.kuberay.fake_api.manifests import ray_service, worker_group
 
@@ -34,7 +35,7 @@ def refused(services: Any, body: dict[str, Any], method: str = "create") -> dict
     }
     with pytest.raises(UnprocessibleEntityError) as error:
         calls[method]()
-    status: dict[str, Any] = json.loads(error.value.body)
+    status = told(error.value)
     assert status["reason"] == "Invalid"
     return status
 
@@ -68,16 +69,16 @@ def test_every_broken_rule_is_a_cause_and_the_last_one_says_nothing(services: An
     config = body["spec"]["rayClusterConfig"]
     del config["headGroupSpec"]["template"]
     config["autoscalerOptions"] = {"upscalingMode": "Fast"}
-    told = causes(refused(services, body))
-    assert told[:-1] == [
+    broken = causes(refused(services, body))
+    assert broken[:-1] == [
         (
             "spec.rayClusterConfig.autoscalerOptions.upscalingMode",
             'Unsupported value: "Fast": supported values: "Default", "Aggressive", "Conservative"',
         ),
         ("spec.rayClusterConfig.headGroupSpec.template", "Required value"),
     ]
-    assert told[-1][0] == "<nil>"
-    assert NOT_CHECKED in told[-1][1]
+    assert broken[-1][0] == "<nil>"
+    assert NOT_CHECKED in broken[-1][1]
 
 
 def test_a_wrong_type_is_a_422_where_it_is_not_applied(services: Any) -> None:
@@ -103,7 +104,7 @@ def test_what_must_not_change_is_refused_when_it_does(services: Any) -> None:
     patch = {"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}
     with pytest.raises(UnprocessibleEntityError) as error:
         services.patch(patch, name="svc", namespace="default", content_type="application/merge-patch+json")
-    assert "the managedBy field is immutable" in error.value.body
+    assert "the managedBy field is immutable" in told(error.value)["message"]
     status = refused(services, ray_service("other", managedBy="me"))
     assert status["details"]["causes"][0]["field"] == "spec.managedBy"
 
@@ -119,7 +120,7 @@ def test_a_strict_post_is_a_400(services: Any) -> None:
     body = ray_service(serveConfig="v1?")
     with pytest.raises(BadRequestError) as error:
         services.create(body=body, namespace="default", query_params=[*STRICT])
-    assert 'strict decoding error: unknown field "spec.serveConfig"' in json.loads(error.value.body)["message"]
+    assert 'strict decoding error: unknown field "spec.serveConfig"' in told(error.value)["message"]
 
 
 def test_of_a_templates_metadata_five_fields_survive(services: Any) -> None:
@@ -168,6 +169,14 @@ def test_a_service_begins_with_a_letter(cluster: FakeCluster, dynamic: DynamicCl
     assert "DNS-1035" in causes(refused(resource, body))[0][1]
 
 
+def test_a_label_that_is_no_text_is_a_400(services: Any) -> None:
+    body = ray_service()
+    body["metadata"]["labels"] = {"version": 2}
+    with pytest.raises(BadRequestError) as error:
+        services.create(body=body, namespace="default")
+    assert "cannot be handled as a RayService: json: cannot unmarshal" in told(error.value)["message"]
+
+
 def test_a_label_has_63_characters_at_most(services: Any) -> None:
     body = ray_service()
     body["metadata"]["labels"] = {"a": "x" * 64}
@@ -184,7 +193,7 @@ def test_a_crd_is_too_large_for_the_annotation_of_a_client_side_apply(cluster: F
         cluster_definitions(cluster).create_cluster_custom_object(
             "apiextensions.k8s.io", "v1", "customresourcedefinitions", body
         )
-    assert "may not be more than 262144 bytes" in error.value.body
+    assert "may not be more than 262144 bytes" in told(error.value)["message"]
 
 
 def cluster_definitions(cluster: FakeCluster) -> client.CustomObjectsApi:

@@ -105,7 +105,7 @@ def test_bookmarks_mark_the_end_of_what_was_there(config_maps: Any) -> None:
 def test_the_typed_client_watches_too(cluster: FakeCluster, config_maps: Any) -> None:
     config_maps.create(body=body("a"), namespace="default")
     core = client.CoreV1Api(cluster.api_client())
-    watcher = watch.Watch()
+    watcher: Any = watch.Watch()  # type: ignore[no-untyped-call]
     for event in watcher.stream(core.list_namespaced_config_map, "default", timeout_seconds=5):
         assert event["object"].metadata.name == "a"
         watcher.stop()
@@ -141,12 +141,13 @@ def test_events_are_read_in_both_their_groups(ray_cluster: FakeCluster, services
     """The operator writes through events.k8s.io: no count and no lastTimestamp, but eventTime and, later, a series."""
     services.create(body=ray_service("bad", upgradeStrategy={"type": "Rolling"}), namespace="default")
     operator.run(4)
-    core = client.CoreV1Api(ray_cluster.api_client())
+    core: Any = client.CoreV1Api(ray_cluster.api_client())
     selector = "involvedObject.kind=RayService,involvedObject.name=bad,type=Warning"
     [old] = core.list_namespaced_event("default", field_selector=selector).items
     assert (old.reason, old.type, old.count, old.last_timestamp) == ("InvalidRayServiceSpec", "Warning", None, None)
     assert old.event_time is not None
-    [new] = client.EventsV1Api(ray_cluster.api_client()).list_namespaced_event("default").items
+    newer: Any = client.EventsV1Api(ray_cluster.api_client())
+    [new] = newer.list_namespaced_event("default").items
     assert (new.note, new.regarding.name) == (old.message, "bad")
 
 
@@ -154,7 +155,7 @@ def test_kubelets_events_have_a_count_and_a_time(ray_cluster: FakeCluster, servi
     operator.world.pod_troubles["cpu"] = Trouble("ImagePullBackOff", 'Back-off pulling image "ray:1"')
     services.create(body=ray_service(), namespace="default")
     operator.run(20)
-    core = client.CoreV1Api(ray_cluster.api_client())
+    core: Any = client.CoreV1Api(ray_cluster.api_client())
     [event] = core.list_namespaced_event("default", field_selector="involvedObject.kind=Pod").items
     assert (event.reason, event.source.component) == ("Failed", "kubelet")
     assert event.count is not None

@@ -71,6 +71,18 @@ class Operator:
                 self._do(raycluster.reconciled(cluster, pods, self._clock.now(), self.world, self._api.suffix))
             for service in self._list("rayservices"):
                 self._do(rayservice.reconciled(self._view(service)))
+            for service in self._list("rayservices"):
+                if "deletionTimestamp" in service["metadata"]:  # The end of its clusters wakes the operator at once.
+                    self._do(rayservice.reconciled(self._view(service)))
+
+    def warn(self, name: str, reason: str, message: str, namespace: str = "default") -> None:
+        """Write a Warning about a RayService whose cause is not played here, such as `FailedToCreateRayCluster`."""
+        regarding = next(
+            service
+            for service in self._list("rayservices")
+            if (service["metadata"]["namespace"], service["metadata"]["name"]) == (namespace, name)
+        )
+        self._do([Tell(regarding, "Warning", reason, message)])
 
     def _view(self, service: Object) -> rayservice.View:
         uid, namespace = service["metadata"]["uid"], service["metadata"]["namespace"]
