@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import gcd
 
 from kuberay.packing.node import Node
-from kuberay.packing.quantity import GPU, SCALE, Group, Workload
+from kuberay.packing.quantity import GPU, SCALE, Demand, Group
 
 MAX_SUMS = 50_000
 """Sums told apart when amounts are added up; beyond it any amount counts as one that can be added up to."""
@@ -30,34 +30,34 @@ class Doubt:
     Attributes:
         groups: Whose nodes could take it.
         num_nodes_missing: With so many more of them it would be proven; 0: nodes do not help.
-        takers: Other workloads that may lie there.
+        takers: Other demands that may lie there.
         uneven_gpus: GPU shares leave remainders on several GPUs of a node, which Ray adds up to one that is not there.
     """
 
     groups: tuple[Group, ...]
     num_nodes_missing: int
-    takers: tuple[Workload, ...]
+    takers: tuple[Demand, ...]
     uneven_gpus: bool
 
 
-def doubt_of(workload: Workload, others: Mapping[Workload, int], groups: Sequence[Group]) -> Doubt | None:
+def doubt_of(demand: Demand, others: Mapping[Demand, int], groups: Sequence[Group]) -> Doubt | None:
     """Try to prove that a replica finds a place wherever the others lie.
 
     Args:
-        workload: That some node can take.
-        others: Every other replica there may be, by workload: those of its own deployment as well.
+        demand: That some node can take.
+        others: Every other replica there may be, by demand: those of its own deployment as well.
         groups: All of them, each with as many nodes as it may have.
 
     Returns:
         None: proven.
     """
-    able = tuple(group for group in groups if Node(group).fits(workload))
+    able = tuple(group for group in groups if Node(group).fits(demand))
     shares = dict.fromkeys(others, Fraction(0))
     uneven = False
     for group in able:
         here = {other: number for other, number in others.items() if number and Node(group).fits(other)}
-        filling = _filling_amounts(workload, group, here)
-        uneven = uneven or _leaves_remainders(workload, group, here)
+        filling = _filling_amounts(demand, group, here)
+        uneven = uneven or _leaves_remainders(demand, group, here)
         for other in here:
             parts = (Fraction(other.fixed_asks.get(name, 0), least) for name, least in filling.items())
             shares[other] = max(shares[other], min(max(parts, default=Fraction(0)), Fraction(1)))
@@ -65,30 +65,30 @@ def doubt_of(workload: Workload, others: Mapping[Workload, int], groups: Sequenc
     num_missing = max(0, num_full + 1 - sum(group.max_nodes for group in able))
     if not num_missing and not uneven:
         return None
-    takers = tuple(other for other, share in shares.items() if share and other is not workload)
+    takers = tuple(other for other, share in shares.items() if share and other is not demand)
     return Doubt(able, num_missing, takers, uneven)
 
 
-def _leaves_remainders(workload: Workload, group: Group, others: Mapping[Workload, int]) -> bool:
+def _leaves_remainders(demand: Demand, group: Group, others: Mapping[Demand, int]) -> bool:
     """Whether GPUs of one node can each have too little free while together they seem to have enough.
 
     Ray then sends the replica to that node, and its autoscaler brings no other.
     """
-    asked = min(workload.fixed_asks.get(GPU, 0), SCALE)
+    asked = min(demand.fixed_asks.get(GPU, 0), SCALE)
     if not asked or group.num_gpus < 2:
         return False
     sizes = [min(other.fixed_asks.get(GPU, 0), SCALE) for other in others]
     return SCALE % asked != 0 or any(size % asked for size in sizes)
 
 
-def _filling_amounts(workload: Workload, group: Group, others: Mapping[Workload, int]) -> Mapping[str, int]:
+def _filling_amounts(demand: Demand, group: Group, others: Mapping[Demand, int]) -> Mapping[str, int]:
     """The least that others must use of each resource of a node, so that a replica finds none; in Ray's steps.
 
     A resource that they cannot fill is left out.
     """
     filling: dict[str, int] = {}
     has = Node(group).free
-    for name, asked in workload.fixed_asks.items():
+    for name, asked in demand.fixed_asks.items():
         numbers: dict[int, int] = {}
         for other, number in others.items():
             if size := other.fixed_asks.get(name, 0):

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kuberay.packing.node import Node
-from kuberay.packing.quantity import GPU, SCALE, Group, Workload
+from kuberay.packing.quantity import GPU, SCALE, Demand, Group
 
 Amounts = dict[str, float]
 Score = tuple[bool, int, float, float, int]
 
 
-class _Demand(NamedTuple):
+class _Ask(NamedTuple):
     """What one replica asks for, as the autoscaler is told: the raylet's steps as floats."""
 
     asks: Mapping[str, float]
@@ -25,7 +25,7 @@ class _Demand(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A node that may take demands.
+    """A node that may take replicas.
 
     Attributes:
         has: In total.
@@ -41,40 +41,40 @@ class _Filled(NamedTuple):
     """What a node would take."""
 
     score: Score
-    remaining: list[_Demand]
+    remaining: list[_Ask]
 
 
-def nodes_to_launch(nodes: Sequence[Node], waiting: Sequence[Workload], groups: Sequence[Group]) -> list[Group]:
+def nodes_to_launch(nodes: Sequence[Node], waiting: Sequence[Demand], groups: Sequence[Group]) -> list[Group]:
     """Decide which nodes come for replicas that wait.
 
     Args:
         nodes: That are there, with what is free of them.
-        waiting: The workload of each replica that waits.
+        waiting: The demand of each replica that waits.
 
     Returns:
         The group of each new node; empty: none comes, because nothing waits, because no group may grow that could help,
         or because the autoscaler thinks that the nodes which are there have room.
     """
-    known = {workload.name: _demand(workload) for workload in waiting}
-    demands = sorted((known[workload.name] for workload in waiting), key=_size, reverse=True)
+    known = {demand.name: _ask(demand) for demand in waiting}
+    asking = sorted((known[demand.name] for demand in waiting), key=_size, reverse=True)
     existing = [
         _Candidate(node.group, dict(node.group.has), {name: amount / SCALE for name, amount in node.free.items()})
         for node in nodes
     ]
-    while demands and existing:
-        best = _best(existing, demands)
+    while asking and existing:
+        best = _best(existing, asking)
         if best is None:
             break
-        index, demands = best
+        index, asking = best
         existing.pop(index)
     spare = {group.name: group.max_nodes - sum(node.group is group for node in nodes) for group in groups}
     pool = [_new(group) for group in groups if spare[group.name] > 0]
     launched: list[Group] = []
-    while demands and pool:
-        best = _best(pool, demands)
+    while asking and pool:
+        best = _best(pool, asking)
         if best is None:
             break
-        index, demands = best
+        index, asking = best
         group = pool.pop(index).group
         launched.append(group)
         spare[group.name] -= 1
@@ -83,20 +83,20 @@ def nodes_to_launch(nodes: Sequence[Node], waiting: Sequence[Workload], groups: 
     return launched
 
 
-def _demand(workload: Workload) -> _Demand:
-    return _Demand({name: amount / SCALE for name, amount in workload.fixed_asks.items()}, workload.limit)
+def _ask(demand: Demand) -> _Ask:
+    return _Ask({name: amount / SCALE for name, amount in demand.fixed_asks.items()}, demand.limit)
 
 
 def _new(group: Group) -> _Candidate:
     return _Candidate(group, group.has, dict(group.has))
 
 
-def _size(demand: _Demand) -> tuple[int, float, list[tuple[str, float]]]:
-    return len(demand.asks), sum(demand.asks.values()), sorted(demand.asks.items())
+def _size(ask: _Ask) -> tuple[int, float, list[tuple[str, float]]]:
+    return len(ask.asks), sum(ask.asks.values()), sorted(ask.asks.items())
 
 
-def _best(candidates: list[_Candidate], demands: list[_Demand]) -> tuple[int, list[_Demand]] | None:
-    """The candidate that is used best, and the demands that it leaves; None: none takes any."""
+def _best(candidates: list[_Candidate], asking: list[_Ask]) -> tuple[int, list[_Ask]] | None:
+    """The candidate that is used best, and what it leaves; None: none takes any."""
     seen: set[tuple[str, frozenset[tuple[str, float]]]] = set()
     best: tuple[int, _Filled] | None = None
     for index, candidate in enumerate(candidates):
@@ -104,32 +104,32 @@ def _best(candidates: list[_Candidate], demands: list[_Demand]) -> tuple[int, li
         if state in seen:
             continue
         seen.add(state)
-        filled = _fill(candidate, demands)
-        if len(filled.remaining) < len(demands) and (best is None or filled.score > best[1].score):
+        filled = _fill(candidate, asking)
+        if len(filled.remaining) < len(asking) and (best is None or filled.score > best[1].score):
             best = index, filled
     return (best[0], best[1].remaining) if best is not None else None
 
 
-def _fill(candidate: _Candidate, demands: list[_Demand]) -> _Filled:
+def _fill(candidate: _Candidate, asking: list[_Ask]) -> _Filled:
     free = dict(candidate.free)
-    taken: list[_Demand] = []
-    remaining: list[_Demand] = []
-    for demand in demands:
-        if _fits(free, demand):
-            for name, amount in demand.asks.items():
+    taken: list[_Ask] = []
+    remaining: list[_Ask] = []
+    for ask in asking:
+        if _fits(free, ask):
+            for name, amount in ask.asks.items():
                 free[name] = free.get(name, 1.0) - amount
-            taken.append(demand)
+            taken.append(ask)
         else:
-            remaining.append(demand)
+            remaining.append(ask)
     return _Filled(_score(candidate, free, taken), remaining)
 
 
-def _fits(free: Amounts, demand: _Demand) -> bool:
-    return all(amount <= free.get(name, 1.0 if name == demand.limit else 0.0) for name, amount in demand.asks.items())
+def _fits(free: Amounts, ask: _Ask) -> bool:
+    return all(amount <= free.get(name, 1.0 if name == ask.limit else 0.0) for name, amount in ask.asks.items())
 
 
-def _score(candidate: _Candidate, free: Amounts, taken: list[_Demand]) -> Score:
-    asked = {name for demand in taken for name in demand.asks}
+def _score(candidate: _Candidate, free: Amounts, taken: list[_Ask]) -> Score:
+    asked = {name for ask in taken for name in ask.asks}
     used = [has * ((has - free[name]) / has) ** 3 for name, has in candidate.has.items() if has]
     return (
         not candidate.has.get(GPU) or GPU in asked,

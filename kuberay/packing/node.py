@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kuberay.packing.quantity import GPU, SCALE, Group, Workload, fixed
+from kuberay.packing.quantity import GPU, SCALE, Demand, Group, fixed
 
 
 class Node:
@@ -13,7 +13,7 @@ class Node:
     Attributes:
         free: Resource to amount, in Ray's steps; of GPUs their sum, which is all that the autoscaler sees.
         gpus: What is free of each GPU, in Ray's steps.
-        placed: The workloads of its replicas.
+        placed: The demands of its replicas.
     """
 
     __slots__ = ("free", "gpus", "group", "placed")
@@ -22,29 +22,29 @@ class Node:
         self.group = group
         self.free = {resource: fixed(amount) for resource, amount in group.has.items()}
         self.gpus = [SCALE] * group.num_gpus
-        self.placed: list[Workload] = []
+        self.placed: list[Demand] = []
 
-    def seems_to_fit(self, workload: Workload) -> bool:
+    def seems_to_fit(self, demand: Demand) -> bool:
         """Whether Ray sends a replica here: it adds up what is free of all the GPUs."""
-        limit = workload.limit
+        limit = demand.limit
         return all(
             self.free.get(resource, SCALE if resource == limit else 0) >= amount
-            for resource, amount in workload.fixed_asks.items()
+            for resource, amount in demand.fixed_asks.items()
         )
 
-    def fits(self, workload: Workload) -> bool:
+    def fits(self, demand: Demand) -> bool:
         """Whether a replica that was sent here starts: its share of a GPU must be free on a single one."""
-        return self.seems_to_fit(workload) and share_of_gpus(self.gpus, workload.fixed_asks.get(GPU, 0)) is not None
+        return self.seems_to_fit(demand) and share_of_gpus(self.gpus, demand.fixed_asks.get(GPU, 0)) is not None
 
-    def place(self, workload: Workload) -> None:
+    def place(self, demand: Demand) -> None:
         """Give a replica what it asks for; it must fit."""
-        taken = share_of_gpus(self.gpus, workload.fixed_asks.get(GPU, 0))
+        taken = share_of_gpus(self.gpus, demand.fixed_asks.get(GPU, 0))
         assert taken is not None
         for index, amount in taken.items():
             self.gpus[index] -= amount
-        for resource, amount in workload.fixed_asks.items():
+        for resource, amount in demand.fixed_asks.items():
             self.free[resource] = self.free.get(resource, SCALE) - amount
-        self.placed.append(workload)
+        self.placed.append(demand)
 
 
 def share_of_gpus(free: list[int], asked: int) -> Mapping[int, int] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from kuberay.packing.any_order import Doubt, doubt_of
 from kuberay.packing.node import Node
-from kuberay.packing.quantity import Group, Workload
+from kuberay.packing.quantity import Demand, Group
 from kuberay.packing.start import Cluster, Strategy
 
 
@@ -20,17 +20,17 @@ class Pending:
         able: Groups whose empty nodes could take one.
         num_held: By an empty node of each of those.
         trapped_by: A node on which Ray counts enough GPU free, though no single GPU has it. None: nodes are full.
-        takers: Other workloads that lie on nodes of those groups.
+        takers: Other demands that lie on nodes of those groups.
         raise_to: Group to the `max_nodes` with which all of them would find one. None: no such number.
     """
 
-    workload: Workload
+    demand: Demand
     num_pending: int
     num_replicas: int
     able: tuple[Group, ...]
     num_held: tuple[int, ...]
     trapped_by: Node | None
-    takers: tuple[Workload, ...]
+    takers: tuple[Demand, ...]
     raise_to: tuple[Group, int] | None
 
 
@@ -41,13 +41,13 @@ class Level:
     Attributes:
         num_replicas: That there should be, of all deployments.
         num_nodes: Of each group, by its name.
-        placed: For each node its group's name and its replicas' workloads.
+        placed: For each node its group's name and its replicas' demands.
         pending: What finds no node.
     """
 
     num_replicas: int
     num_nodes: Mapping[str, int]
-    placed: tuple[tuple[str, tuple[Workload, ...]], ...]
+    placed: tuple[tuple[str, tuple[Demand, ...]], ...]
     pending: tuple[Pending, ...]
     price_per_hour: float
 
@@ -57,7 +57,7 @@ class Packing:
     """See the package's docstring for what it guarantees.
 
     Attributes:
-        doubts: Workloads that fit at the maximum as Ray starts them, and why not proven in every order.
+        doubts: Deployments that fit at the maximum as Ray starts them, and why not proven in every order.
     """
 
     at_min: Level
@@ -70,46 +70,46 @@ class Packing:
         return not self.at_min.pending and not self.at_max.pending
 
 
-def pack(workloads: Sequence[Workload], groups: Sequence[Group], strategy: Strategy = "spread") -> Packing:
+def pack(demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy = "spread") -> Packing:
     """Pack replicas on nodes as Ray would: the minimum from the first nodes on, the maximum from there.
 
     Args:
-        workloads: In the order in which Serve hands them out; names differ.
+        demands: In the order in which Serve hands them out; names differ.
         groups: Names differ.
     """
-    at_min = _run(workloads, groups, strategy, to_max=False)
-    at_max = _run(workloads, groups, strategy, to_max=True)
-    pending = {workload.name for workload in at_max.waiting}
+    at_min = _run(demands, groups, strategy, to_max=False)
+    at_max = _run(demands, groups, strategy, to_max=True)
+    pending = {demand.name for demand in at_max.waiting}
     doubts = {}
-    for workload in workloads:
-        if workload.max_replicas and workload.name not in pending:
-            others = {other: other.max_replicas - (other is workload) for other in workloads}
-            doubt = doubt_of(workload, others, groups)
+    for demand in demands:
+        if demand.max_replicas and demand.name not in pending:
+            others = {other: other.max_replicas - (other is demand) for other in demands}
+            doubt = doubt_of(demand, others, groups)
             if doubt is not None:
-                doubts[workload.name] = doubt
+                doubts[demand.name] = doubt
     return Packing(
-        _level(at_min, workloads, strategy, to_max=False), _level(at_max, workloads, strategy, to_max=True), doubts
+        _level(at_min, demands, strategy, to_max=False), _level(at_max, demands, strategy, to_max=True), doubts
     )
 
 
-def _run(workloads: Sequence[Workload], groups: Sequence[Group], strategy: Strategy, *, to_max: bool) -> Cluster:
+def _run(demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool) -> Cluster:
     cluster = Cluster(groups, strategy)
-    cluster.start([workload for workload in workloads for _ in range(workload.min_replicas)])
+    cluster.start([demand for demand in demands for _ in range(demand.min_replicas)])
     if to_max:
-        more = [(workload, workload.max_replicas - workload.min_replicas) for workload in workloads]
-        cluster.start([workload for workload, number in more for _ in range(number)])
+        more = [(demand, demand.max_replicas - demand.min_replicas) for demand in demands]
+        cluster.start([demand for demand, number in more for _ in range(number)])
     return cluster
 
 
-def _level(cluster: Cluster, workloads: Sequence[Workload], strategy: Strategy, *, to_max: bool) -> Level:
+def _level(cluster: Cluster, demands: Sequence[Demand], strategy: Strategy, *, to_max: bool) -> Level:
     num_nodes = {group.name: cluster.num_nodes(group) for group in cluster.groups}
-    num_replicas = {workload: workload.max_replicas if to_max else workload.min_replicas for workload in workloads}
+    num_replicas = {demand: demand.max_replicas if to_max else demand.min_replicas for demand in demands}
     pending = []
-    for workload in workloads:
-        num_pending = sum(waiting is workload for waiting in cluster.waiting)
+    for demand in demands:
+        num_pending = sum(waiting is demand for waiting in cluster.waiting)
         if num_pending:
-            raise_to = _raise_to(workload, workloads, cluster.groups, strategy, to_max=to_max)
-            pending.append(_pending(workload, num_pending, num_replicas[workload], cluster, raise_to))
+            raise_to = _raise_to(demand, demands, cluster.groups, strategy, to_max=to_max)
+            pending.append(_pending(demand, num_pending, num_replicas[demand], cluster, raise_to))
     return Level(
         sum(num_replicas.values()),
         num_nodes,
@@ -120,40 +120,40 @@ def _level(cluster: Cluster, workloads: Sequence[Workload], strategy: Strategy, 
 
 
 def _pending(
-    workload: Workload, num_pending: int, num_replicas: int, cluster: Cluster, raise_to: tuple[Group, int] | None
+    demand: Demand, num_pending: int, num_replicas: int, cluster: Cluster, raise_to: tuple[Group, int] | None
 ) -> Pending:
-    able = tuple(group for group in cluster.groups if Node(group).fits(workload))
+    able = tuple(group for group in cluster.groups if Node(group).fits(demand))
     lying = dict.fromkeys(
-        other for node in cluster.nodes if node.group in able for other in node.placed if other is not workload
+        other for node in cluster.nodes if node.group in able for other in node.placed if other is not demand
     )
-    trap = next((node for node in cluster.nodes if node.seems_to_fit(workload) and not node.fits(workload)), None)
-    held = tuple(num_held(workload, group) for group in able)
-    return Pending(workload, num_pending, num_replicas, able, held, trap, tuple(lying), raise_to)
+    trap = next((node for node in cluster.nodes if node.seems_to_fit(demand) and not node.fits(demand)), None)
+    held = tuple(num_held(demand, group) for group in able)
+    return Pending(demand, num_pending, num_replicas, able, held, trap, tuple(lying), raise_to)
 
 
-def num_held(workload: Workload, group: Group) -> int:
-    """Replicas of a workload that an empty node holds."""
+def num_held(demand: Demand, group: Group) -> int:
+    """Replicas of a demand that an empty node holds."""
     node, number = Node(group), 0
-    while number < workload.max_replicas and node.fits(workload):
-        node.place(workload)
+    while number < demand.max_replicas and node.fits(demand):
+        node.place(demand)
         number += 1
     return number
 
 
 def _raise_to(
-    workload: Workload, workloads: Sequence[Workload], groups: Sequence[Group], strategy: Strategy, *, to_max: bool
+    demand: Demand, demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool
 ) -> tuple[Group, int] | None:
-    """The group and its `max_nodes` with which no replica of a workload waits, at the least price."""
+    """The group and its `max_nodes` with which no replica of a demand waits, at the least price."""
     found: list[tuple[float, int, Group, int]] = []
     for index, group in enumerate(groups):
-        if not Node(group).fits(workload):
+        if not Node(group).fits(demand):
             continue
         # More nodes than replicas cannot be needed: each would be empty of them.
-        most = group.max_nodes + sum(other.max_replicas for other in workloads)
+        most = group.max_nodes + sum(other.max_replicas for other in demands)
 
         def is_enough(max_nodes: int, index: int = index, group: Group = group) -> bool:
             changed = [*groups[:index], replace(group, max_nodes=max_nodes), *groups[index + 1 :]]
-            return workload not in _run(workloads, changed, strategy, to_max=to_max).waiting
+            return demand not in _run(demands, changed, strategy, to_max=to_max).waiting
 
         low, high = group.max_nodes + 1, most
         if not is_enough(high):

@@ -17,7 +17,7 @@ def fixed(amount: float) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Workload:
+class Demand:
     """One deployment: what each of its replicas asks of Ray, and how many there may be.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from kuberay.packing.autoscaler import nodes_to_launch
 from kuberay.packing.node import Node
-from kuberay.packing.quantity import CPU, GPU, MEMORY, SCALE, Group, Workload
+from kuberay.packing.quantity import CPU, GPU, MEMORY, SCALE, Demand, Group
 
 Strategy = Literal["spread", "pack"]
 """Serve's: "pack" where RAY_SERVE_USE_PACK_SCHEDULING_STRATEGY is 1."""
@@ -19,23 +19,23 @@ class Cluster:
     """Nodes with their replicas, while they are being started.
 
     Attributes:
-        waiting: The workload of each replica that has no node.
+        waiting: The demand of each replica that has no node.
     """
 
     groups: Sequence[Group]
     strategy: Strategy = "spread"
     nodes: list[Node] = field(default_factory=list)
-    waiting: list[Workload] = field(default_factory=list)
+    waiting: list[Demand] = field(default_factory=list)
     _turn: int = 0
 
     def __post_init__(self) -> None:
         self.nodes = [Node(group) for group in self.groups for _ in range(group.min_nodes)]
 
-    def start(self, replicas: Sequence[Workload]) -> None:
+    def start(self, replicas: Sequence[Demand]) -> None:
         """Place replicas, with new nodes where Ray asks for them, until nothing moves any more.
 
         Args:
-            replicas: The workload of each, in the order in which Serve hands them out.
+            replicas: The demand of each, in the order in which Serve hands them out.
         """
         self.waiting += replicas
         while True:
@@ -54,40 +54,40 @@ class Cluster:
         if self.strategy == "pack":
             waiting = sorted(waiting, key=_pack_order, reverse=True)
         self.waiting = []
-        for workload in waiting:
-            node = self._spread(workload) if self.strategy == "spread" else self._pack(workload)
+        for demand in waiting:
+            node = self._spread(demand) if self.strategy == "spread" else self._pack(demand)
             if node is None:
-                self.waiting.append(workload)
+                self.waiting.append(demand)
             else:
-                node.place(workload)
+                node.place(demand)
 
-    def _spread(self, workload: Workload) -> Node | None:
+    def _spread(self, demand: Demand) -> Node | None:
         """The next node in turn with room.
 
         Source: `SpreadSchedulingPolicy::Schedule` of Ray; it knows no difference between nodes with and without GPUs.
         """
         for step in range(len(self.nodes)):
             index = (self._turn + step) % len(self.nodes)
-            if self.nodes[index].fits(workload):
+            if self.nodes[index].fits(demand):
                 self._turn = index + 1
                 return self.nodes[index]
         return None
 
-    def _pack(self, workload: Workload) -> Node | None:
+    def _pack(self, demand: Demand) -> Node | None:
         """The node that is left with least, of those in use before the others.
 
         Source: `DeploymentScheduler._find_best_fit_node_for_pack` of Ray Serve.
         """
-        fitting = [node for node in self.nodes if node.fits(workload)]
+        fitting = [node for node in self.nodes if node.fits(demand)]
         in_use = [node for node in fitting if node.placed] or fitting
-        return min(in_use, key=lambda node: _left(node, workload), default=None)
+        return min(in_use, key=lambda node: _left(node, demand), default=None)
 
 
-def _pack_order(workload: Workload) -> tuple[float, ...]:
-    asks = workload.fixed_asks
+def _pack_order(demand: Demand) -> tuple[float, ...]:
+    asks = demand.fixed_asks
     return tuple(asks.get(name, 0) for name in (GPU, CPU, MEMORY))
 
 
-def _left(node: Node, workload: Workload) -> tuple[float, ...]:
-    asks = workload.fixed_asks
+def _left(node: Node, demand: Demand) -> tuple[float, ...]:
+    asks = demand.fixed_asks
     return tuple((node.free.get(name, 0) - asks.get(name, 0)) / SCALE for name in (GPU, CPU, MEMORY))

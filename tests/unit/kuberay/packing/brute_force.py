@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kuberay.packing.quantity import GPU, SCALE, Group, Workload
+from kuberay.packing.quantity import GPU, SCALE, Demand, Group
 
 State = tuple[dict[str, int], list[int]]
 """What is free of a node, and of each of its GPUs."""
@@ -19,12 +19,12 @@ def empty(groups: Sequence[Group]) -> list[State]:
     ]
 
 
-def ways(state: State, workload: Workload) -> Iterator[State]:
+def ways(state: State, demand: Demand) -> Iterator[State]:
     """What a node may look like with one replica more: on whichever of its GPUs."""
     free, gpus = state
-    asks = dict(workload.fixed_asks)
+    asks = dict(demand.fixed_asks)
     asked = asks.pop(GPU, 0)
-    left = {name: free.get(name, SCALE if name == workload.limit else 0) - amount for name, amount in asks.items()}
+    left = {name: free.get(name, SCALE if name == demand.limit else 0) - amount for name, amount in asks.items()}
     if any(amount < 0 for amount in left.values()):
         return
     after = {**free, **left}
@@ -41,7 +41,7 @@ def ways(state: State, workload: Workload) -> Iterator[State]:
                 yield after, [*gpus[:index], amount - asked, *gpus[index + 1 :]]
 
 
-def can_place(nodes: list[State], replicas: Sequence[Workload]) -> bool:
+def can_place(nodes: list[State], replicas: Sequence[Demand]) -> bool:
     """Whether there is any placement of all of them."""
     if not replicas:
         return True
@@ -57,15 +57,15 @@ def can_place(nodes: list[State], replicas: Sequence[Workload]) -> bool:
     return False
 
 
-def can_be_shut_out(nodes: list[State], workload: Workload, others: Mapping[Workload, int]) -> bool:
+def can_be_shut_out(nodes: list[State], demand: Demand, others: Mapping[Demand, int]) -> bool:
     """Whether others can lie so that a replica finds no node: some of them, anywhere."""
-    if not any(True for node in nodes for _ in ways(node, workload)):
+    if not any(True for node in nodes for _ in ways(node, demand)):
         return True
     left = [other for other, number in others.items() if number]
     if not left:
         return False
     first = left[0]
-    if can_be_shut_out(nodes, workload, {**others, first: 0}):  # no more of this one
+    if can_be_shut_out(nodes, demand, {**others, first: 0}):  # no more of this one
         return True
     seen: list[State] = []
     for index, node in enumerate(nodes):
@@ -74,6 +74,6 @@ def can_be_shut_out(nodes: list[State], workload: Workload, others: Mapping[Work
         seen.append(node)
         for after in ways(node, first):
             fewer = {**others, first: others[first] - 1}
-            if can_be_shut_out([*nodes[:index], after, *nodes[index + 1 :]], workload, fewer):
+            if can_be_shut_out([*nodes[:index], after, *nodes[index + 1 :]], demand, fewer):
                 return True
     return False

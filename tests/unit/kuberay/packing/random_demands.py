@@ -1,15 +1,15 @@
-"""Random workloads and groups, small enough for brute force."""
+"""Random demands and groups, small enough for brute force."""
 
 from __future__ import annotations
 
 from random import Random
 
-from kuberay.packing.quantity import Group, Workload
+from kuberay.packing.quantity import Demand, Group
 
 GPU_SHARES = (0.25, 0.3, 0.5, 0.6, 1.0, 1.5, 2.0)
 
 
-def draw_workload(random: Random, name: str, max_replicas: int) -> Workload:
+def draw_demand(random: Random, name: str, max_replicas: int) -> Demand:
     """One deployment with at least one thing that it asks for."""
     asks = {"CPU": random.choice((0.05, 0.5, 1, 2, 3))}
     if random.random() < 0.5:
@@ -19,7 +19,7 @@ def draw_workload(random: Random, name: str, max_replicas: int) -> Workload:
     if random.random() < 0.2:
         asks["pool"] = random.choice((0.5, 1))
     largest = random.randint(1, max_replicas)
-    return Workload(name, asks, random.randint(0, largest), largest, random.choice((None, None, None, 1, 2)))
+    return Demand(name, asks, random.randint(0, largest), largest, random.choice((None, None, None, 1, 2)))
 
 
 def draw_group(random: Random, name: str, max_nodes: int) -> Group:
@@ -33,8 +33,8 @@ def draw_group(random: Random, name: str, max_nodes: int) -> Group:
     return Group(name, has, random.randint(0, most), most, random.choice((0.0, 1.0, 2.5)), random.choice((0, 0, 10)))
 
 
-def draw(random: Random, max_replicas: int = 4, max_nodes: int = 2) -> tuple[list[Workload], list[Group]]:
+def draw(random: Random, max_replicas: int = 4, max_nodes: int = 2) -> tuple[list[Demand], list[Group]]:
     """One to three deployments on one or two groups."""
-    workloads = [draw_workload(random, f"w{index}", max_replicas) for index in range(random.randint(1, 3))]
+    demands = [draw_demand(random, f"w{index}", max_replicas) for index in range(random.randint(1, 3))]
     groups = [draw_group(random, f"g{index}", max_nodes) for index in range(random.randint(1, 2))]
-    return workloads, groups
+    return demands, groups
