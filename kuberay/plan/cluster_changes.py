@@ -110,7 +110,12 @@ def _hashed(seen: Sequence[Difference], groups: Groups) -> Iterator[Change]:
         reason = "KubeRay knows groups by their places: only one appended at the end leaves the others as they are"
         yield Change(Effect.NEW_CLUSTER, "groups-moved", GROUPS, groups.moved, reason)
     for difference in seen:
-        yield _change(Effect.NEW_CLUSTER, "cluster-changed", difference, "part of what makes the cluster the same one")
+        yield _change(
+            Effect.NEW_CLUSTER,
+            "cluster-changed",
+            difference,
+            "KubeRay compares it: with anything different it is another cluster",
+        )
 
 
 def _change(effect: Effect, rule: str, difference: Difference, reason: str) -> Change:
@@ -123,7 +128,7 @@ def _appended(name: str, effect: Effect, rule: str, reason: str) -> Change:
 
 def _by_strategy(change: Change, strategy: Strategy) -> Change:
     if strategy != "None":
-        return replace(change, reason=f"{change.reason}: {HOW_UPGRADED[strategy]}")
+        return change
     remedy = (
         "set upgrade.strategy to new-cluster for this change if there are nodes for two clusters; else, in a "
         "maintenance window, `python -m kuberay delete` and `apply`"

@@ -1,0 +1,190 @@
+"""What Serve does with a changed config on a cluster that stays.
+
+Source: Ray 2.60, `get_app_code_version` (what makes an application another one), `DeploymentVersion` (what makes a
+deployment another one) and the update types of `DeploymentConfig`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kuberay.plan.change import Change, Effect
+from kuberay.plan.difference import Difference, differences
+
+REBUILDS = ("import_path", "runtime_env", "args", "autoscaling_policy")
+"""Options of an application that are its code version, which all of its deployments share."""
+
+REBUILDS_FROM_DEPLOYMENT = ("request_router_config", "deployment_actors")
+"""Options of a deployment that count as its application's."""
+
+RESTARTS = (
+    "ray_actor_options",
+    "placement_group_bundles",
+    "placement_group_strategy",
+    "placement_group_bundle_label_selector",
+    "max_replicas_per_node",
+    "gang_scheduling_config",
+)
+"""Options of a deployment that its replicas are started with."""
+
+COUNTS = ("num_replicas", "max_queued_requests", "rolling_update_percentage", "max_surge_percent")
+"""Options that the controller and the handles keep: replicas are not told."""
+
+FIXED_AT_START = ("proxy_location", "http_options", "grpc_options", "controller_options", "tracing_config")
+
+REBUILT = "it is part of the application's code version, which all of its deployments share"
+RECONFIGURED = "running replicas are told, one fifth of them at a time"
+
+
+class Size(NamedTuple):
+    """How many replicas a deployment has."""
+
+    min_replicas: int
+    max_replicas: int
+
+    def __str__(self) -> str:
+        if self.min_replicas == self.max_replicas:
+            return f"{self.min_replicas} replica{'' if self.min_replicas == 1 else 's'}"
+        return f"{self.min_replicas} to {self.max_replicas} replicas"
+
+
+Sizes = Mapping[str, Size]
+"""The deployments of one application by name."""
+
+
+def serve_changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], old_sizes: Mapping[str, Sizes], new_sizes: Mapping[str, Sizes]
+) -> Iterator[Change]:
+    """Classify every difference between two Serve configs.
+
+    Args:
+        old: A config, parsed.
+        new: The same afterwards.
+        old_sizes: Application to its deployments, where they are known.
+        new_sizes: The same afterwards.
+    """
+    before, after = _by_name(old), _by_name(new)
+    for name in dict.fromkeys((*before, *after)):
+        if name not in before:
+            yield Change(Effect.IN_PLACE, "application-added", name, "starts", f"new: {_all(new_sizes.get(name, {}))}")
+        elif name not in after:
+            reason = f"what a config no longer names is removed: {_all(old_sizes.get(name, {}))}"
+            yield Change(Effect.RESTART, "application-removed", name, "stops", reason)
+        else:
+            yield from _application_changes(
+                name, before[name], after[name], old_sizes.get(name, {}), new_sizes.get(name, {})
+            )
+    yield from _top_changes(old, new)
+
+
+def _by_name(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {str(one.get("name", "default")): one for one in config.get("applications") or ()}
+
+
+def _all(sizes: Sizes) -> str:
+    return ", ".join(f"{name} ({size})" for name, size in sizes.items()) or "all of its deployments"
+
+
+def _application_changes(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], old_sizes: Sizes, new_sizes: Sizes
+) -> Iterator[Change]:
+    found = [(one, _effect(one)) for one in differences(old, new)]
+    rebuilt = any(effect is None for _, effect in found)
+    for one, effect in found:
+        where = f"{name}: {one.where}"
+        if effect is None:
+            yield Change(Effect.RESTART, "application-rebuilt", where, one.what, REBUILT)
+        elif rebuilt:
+            yield Change(Effect.RESTART, "with-rebuilt-application", where, one.what, "comes with the restart")
+        else:
+            yield Change(effect.effect, effect.rule, where, one.what, effect.reason, effect.remedy)
+    if rebuilt:
+        yield from _restarts(name, old_sizes, new_sizes)
+
+
+class _Rule(NamedTuple):
+    effect: Effect
+    rule: str
+    reason: str
+    remedy: str | None = None
+
+
+def _effect(difference: Difference) -> _Rule | None:
+    """The rule for one option of an application or of one of its deployments; None: the application is rebuilt."""
+    option, *inner = difference.path
+    if option in REBUILDS:
+        return None
+    if option != "deployments":
+        if option in ("host", "port"):
+            return _Rule(Effect.IGNORED, "application-address", "Serve takes it from http_options", "remove it")
+        return _Rule(Effect.IN_PLACE, "application-option", RECONFIGURED)
+    if len(inner) < 2:
+        # A whole entry came or went: what it holds decides.
+        entry = difference.new if difference.old is None else difference.old
+        options = [key for key in entry if key != "name"] if isinstance(entry, Mapping) else []
+        rules = [_deployment_rule(key, entry.get(key)) for key in options]
+        if None in rules:
+            return None
+        return min(rules, key=lambda rule: list(Effect).index(rule.effect) if rule else 0, default=_UNTOLD)
+    value = difference.new if difference.new is not None else difference.old
+    return _deployment_rule(inner[1], dict.fromkeys(inner[2:3], value))
+
+
+_UNTOLD = _Rule(Effect.IN_PLACE, "deployment-count", "the controller's alone: no replica restarts")
+
+
+def _deployment_rule(option: str, inner: Any) -> _Rule | None:
+    if option in REBUILDS_FROM_DEPLOYMENT:
+        return None
+    if option == "autoscaling_config" and isinstance(inner, Mapping) and "policy" in inner:
+        return None
+    if option in RESTARTS:
+        reason = "replicas are started with it, so those of this deployment restart, one fifth at a time"
+        return _Rule(Effect.RESTART, "deployment-restarted", reason)
+    if option in COUNTS:
+        return _UNTOLD
+    if option == "autoscaling_config":
+        return _Rule(
+            Effect.IN_PLACE, "deployment-scaling", "bounds and delays are the controller's: no replica restarts"
+        )
+    return _Rule(Effect.IN_PLACE, "deployment-reconfigured", RECONFIGURED)
+
+
+def _restarts(name: str, old: Sizes, new: Sizes) -> Iterator[Change]:
+    """Name the deployments of an application that is rebuilt."""
+    for deployment, size in new.items():
+        where = f"{name}: {deployment}"
+        if deployment not in old:
+            yield Change(Effect.IN_PLACE, "deployment-added", where, str(size), "new")
+            continue
+        what = str(size) if size == old[deployment] else f"{old[deployment]} -> {size}"
+        reason, remedy = "restarts, one fifth of its replicas at a time", None
+        if old[deployment].min_replicas <= 1:
+            reason += "; while it has one replica, none answers until the next one is up: Serve stops it first"
+            if old[deployment].max_replicas > 1:
+                remedy = "keep two replicas or more through the change, or make it when nobody asks"
+        yield Change(Effect.RESTART, "deployment-of-rebuilt-application", where, what, reason, remedy)
+    for deployment, size in old.items():
+        if deployment not in new:
+            yield Change(Effect.RESTART, "deployment-removed", f"{name}: {deployment}", str(size), "stops")
+    if not new:
+        yield Change(
+            Effect.RESTART, "deployment-of-rebuilt-application", f"{name}: every deployment", "restarts", REBUILT
+        )
+
+
+def _top_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    for one in differences(_without_applications(old), _without_applications(new)):
+        if one.path[0] in FIXED_AT_START:
+            reason = "fixed when Serve starts on a cluster; later it is a line in the log and nothing else"
+            remedy = "it comes with the next new cluster: change the image or a label beside it"
+            yield Change(Effect.IGNORED, "serve-fixed-at-start", one.where, one.what, reason, remedy)
+        elif one.path[0] == "target_capacity":
+            yield Change(Effect.IN_PLACE, "serve-capacity", one.where, one.what, "scales every deployment")
+        else:
+            yield Change(Effect.IN_PLACE, "serve-option", one.where, one.what, RECONFIGURED)
+
+
+def _without_applications(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "applications"}
