@@ -30,7 +30,7 @@ class Doubt:
     Attributes:
         groups: Whose nodes could take it.
         num_nodes_missing: With so many more of them it would be proven; 0: nodes do not help.
-        takers: Other demands that may lie there.
+        takers: Other deployments that may lie there, those that may fill most of them first.
         uneven_gpus: GPU shares leave remainders on several GPUs of a node, which Ray adds up to one that is not there.
     """
 
@@ -65,8 +65,9 @@ def doubt_of(demand: Demand, others: Mapping[Demand, int], groups: Sequence[Grou
     num_missing = max(0, num_full + 1 - sum(group.max_nodes for group in able))
     if not num_missing and not uneven:
         return None
-    takers = tuple(other for other, share in shares.items() if share and other is not demand)
-    return Doubt(able, num_missing, takers, uneven)
+    weights = {other: share * others[other] for other, share in shares.items() if share and other is not demand}
+    takers = sorted(weights, key=lambda other: weights[other], reverse=True)
+    return Doubt(able, num_missing, tuple(takers), uneven)
 
 
 def _leaves_remainders(demand: Demand, group: Group, others: Mapping[Demand, int]) -> bool:

@@ -43,6 +43,7 @@ class Level:
         num_nodes: Of each group, by its name.
         placed: For each node its group's name and its replicas' demands.
         pending: What finds no node.
+        enough: `max_nodes` of each group, by its name, with which all would. None: no such numbers, or all do already.
     """
 
     num_replicas: int
@@ -50,6 +51,7 @@ class Level:
     placed: tuple[tuple[str, tuple[Demand, ...]], ...]
     pending: tuple[Pending, ...]
     price_per_hour: float
+    enough: Mapping[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def _level(cluster: Cluster, demands: Sequence[Demand], strategy: Strategy, *, t
         tuple((node.group.name, tuple(node.placed)) for node in cluster.nodes),
         tuple(pending),
         sum(num_nodes[group.name] * group.price_per_hour for group in cluster.groups),
+        _enough(demands, cluster.groups, strategy, to_max=to_max) if pending else None,
     )
 
 
@@ -163,3 +166,21 @@ def _raise_to(
             low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
         found.append(((high - group.max_nodes) * group.price_per_hour, index, group, high))
     return min(found)[2:] if found else None
+
+
+def _enough(
+    demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool
+) -> Mapping[str, int] | None:
+    """Raise one group after the other until nothing waits."""
+    changed = list(groups)
+    for _ in demands:
+        waiting = _run(demands, changed, strategy, to_max=to_max).waiting
+        if not waiting:
+            break
+        raise_to = _raise_to(waiting[0], demands, changed, strategy, to_max=to_max)
+        if raise_to is None:
+            return None
+        changed = [replace(one, max_nodes=raise_to[1]) if one is raise_to[0] else one for one in changed]
+    if _run(demands, changed, strategy, to_max=to_max).waiting:
+        return None
+    return {group.name: group.max_nodes for group, before in zip(changed, groups, strict=True) if group is not before}

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -43,6 +44,11 @@ class Capacity:
     never_started: tuple[str, ...]
     broken: Mapping[str, str]
     packing: Packing
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything that is known finds a node and is started."""
+        return self.packing.fits and not self.never_started
 
     @property
     def sizes(self) -> Mapping[str, Sizes]:
@@ -130,7 +136,7 @@ def _first(*amounts: Any) -> Any:
 
 
 def _whole(amount: Any) -> int:
-    return int(math.ceil(parse_quantity(amount)))
+    return math.ceil(Decimal(parse_quantity(amount)))
 
 
 def _custom(params: Mapping[str, str]) -> Mapping[str, float]:

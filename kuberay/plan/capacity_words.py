@@ -10,6 +10,9 @@ from kuberay.packing.packing import Level, Pending
 from kuberay.packing.quantity import GPU, MEMORY, Demand, Group
 from kuberay.plan.capacity import Capacity
 
+MAX_NAMED = 3
+"""Deployments named in one sentence."""
+
 UNITS: Mapping[str, str] = {"CPU": "CPUs", "GPU": "GPUs"}
 
 
@@ -20,8 +23,10 @@ def capacity_lines(capacity: Capacity) -> Iterator[str]:
         yield f"{title}: {level_words(level, groups)}"
         for pending in level.pending:
             yield f"  {pending_words(pending, groups)}"
-    for name, doubt in packing.doubts.items():
-        yield f"  {doubt_words(name, doubt)}"
+        if level.enough and len(level.pending) > 1:
+            yield "  all of them find a node with " + _bounds(level.enough)
+    if packing.fits:
+        yield from (f"  {doubt_words(name, doubt)}" for name, doubt in packing.doubts.items())
     for name in capacity.never_started:
         yield (
             f"  {name}: never starts: it waits for a GPU (start: auto), and no group with GPUs has nodes at the start; "
@@ -131,7 +136,7 @@ def doubt_words(name: str, doubt: Doubt) -> str:
         )
     cheapest = min(doubt.groups, key=lambda group: group.price_per_hour)
     raised = cheapest.max_nodes + doubt.num_nodes_missing
-    takers = f"when {_names(doubt.takers)} take" if doubt.takers else "when others take"
+    takers = f"when {_names(doubt.takers)} take" if doubt.takers else "when others of its own take"
     return (
         f"{name}: fits as Ray starts it, but not in every order: {takers} room on {nodes} nodes first, one may wait; "
         f"raise max_nodes of {cheapest.name} to {raised} to rule it out"
@@ -143,7 +148,13 @@ def _either(groups: Sequence[Group]) -> str:
 
 
 def _names(demands: Sequence[Demand]) -> str:
-    return ", ".join(demand.name for demand in demands)
+    """The first of them."""
+    names = [demand.name for demand in demands[:MAX_NAMED]]
+    return ", ".join(names) + (f" and {len(demands) - MAX_NAMED} more" if len(demands) > MAX_NAMED else "")
+
+
+def _bounds(max_nodes: Mapping[str, int]) -> str:
+    return ", ".join(f"max_nodes {number} of group {name}" for name, number in max_nodes.items())
 
 
 def _resource(name: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class Effect(StrEnum):
@@ -36,7 +34,6 @@ class Change:
         what: Old and new value.
         reason: Why it has this effect.
         remedy: What `apply` does about it, or what to run. None: nothing is needed.
-        patch: JSON patch of the live RayCluster that brings it about there.
     """
 
     effect: Effect
@@ -45,4 +42,3 @@ class Change:
     what: str
     reason: str
     remedy: str | None = None
-    patch: Sequence[dict[str, Any]] = ()

@@ -61,7 +61,7 @@ def cluster_changes(
         yield from (_change(Effect.CLUSTER_IN_PLACE, "with-appended-group", one, WITH_APPENDED) for one in unseen)
         yield from _overwritten(new, groups)
     else:
-        yield from (_ignored(one, new, live_name) for one in unseen)
+        yield from (_ignored(one, live_name) for one in unseen)
 
 
 APPENDED = "a group at the end of the list is added to the live cluster; no running pod is touched"
@@ -151,35 +151,14 @@ def _overwritten(new: Mapping[str, Any], groups: Groups) -> Iterator[Change]:
             )
 
 
-def _ignored(difference: Difference, new: Mapping[str, Any], live_name: str) -> Change:
+def _ignored(difference: Difference, live_name: str) -> Change:
     reason = "KubeRay leaves it out of what it compares, so it never reaches the live RayCluster"
     if difference.path[0] in ("suspend", "upgradeStrategy"):
         return replace(_change(Effect.IGNORED, "cluster-suspend", difference, reason), remedy="use `spec.suspend`")
-    patch = _patch(difference, new)
     if difference.path[-1] == "replicas":
         remedy = "nothing: the number of nodes is the autoscaler's"
     elif difference.path[-1] in BOUNDS:
         remedy = f"`apply` writes it to RayCluster {live_name} as well"
     else:
         remedy = f"`apply` writes it to RayCluster {live_name} as well: pods that start from then on have it"
-    return replace(_change(Effect.IGNORED, "not-compared", difference, reason), remedy=remedy, patch=patch)
-
-
-def _patch(difference: Difference, new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What brings a difference to the live cluster; whole lists of a pod are written as one."""
-    keys, value = list(difference.path), new
-    if keys[-1] == "replicas":
-        return []
-    for name in NOT_HASHED_OF_PODS:
-        if name in keys:
-            keys = keys[: keys.index(name) + 1]
-    pointer = []
-    for key in keys:
-        if key.startswith("["):
-            pointer.append(str(_names(new).index(key[1:-1])))
-            value = new[GROUPS][int(pointer[-1])]
-        else:
-            pointer.append(key)
-            value = (value or {}).get(key)  # type: ignore[assignment]
-    path = "/spec/" + "/".join(pointer)
-    return [{"op": "remove", "path": path}] if value is None else [{"op": "add", "path": path, "value": value}]
+    return replace(_change(Effect.IGNORED, "not-compared", difference, reason), remedy=remedy)

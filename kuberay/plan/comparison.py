@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kuberay.plan.change import Change, Effect
 from kuberay.plan.object_changes import Key, Manifest, key_of, object_changes
@@ -32,12 +31,6 @@ class Comparison:
     def has_obstacles(self) -> bool:
         """Whether some of it will not come about."""
         return any(change.effect.is_obstacle for change in self.changes)
-
-    @property
-    def patch(self) -> list[dict[str, Any]]:
-        """JSON patch that brings the live RayCluster what KubeRay ignores; empty: nothing to patch."""
-        operations = [operation for change in self.changes for operation in change.patch]
-        return [one for index, one in enumerate(operations) if one not in operations[:index]]
 
 
 def compare(
