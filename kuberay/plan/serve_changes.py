@@ -6,7 +6,7 @@ deployment another one) and the update types of `DeploymentConfig`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kuberay.plan.change import Change, Effect
@@ -89,66 +89,71 @@ def _all(sizes: Sizes) -> str:
 def _application_changes(
     name: str, old: Mapping[str, Any], new: Mapping[str, Any], old_sizes: Sizes, new_sizes: Sizes
 ) -> Iterator[Change]:
-    found = [(one, _effect(one)) for one in differences(old, new)]
-    rebuilt = any(effect is None for _, effect in found)
-    for one, effect in found:
+    found = [(one, _rule(one)) for one in _option_differences(old, new)]
+    rebuilt = any(rule is None for _, rule in found)
+    for one, rule in found:
         where = f"{name}: {one.where}"
-        if effect is None:
+        if rule is None:
             yield Change(Effect.RESTART, "application-rebuilt", where, one.what, REBUILT)
         elif rebuilt:
             yield Change(Effect.RESTART, "with-rebuilt-application", where, one.what, "comes with the restart")
         else:
-            yield Change(effect.effect, effect.rule, where, one.what, effect.reason, effect.remedy)
+            yield Change(rule.effect, rule.name, where, one.what, rule.reason, rule.remedy)
     if rebuilt:
         yield from _restarts(name, old_sizes, new_sizes)
 
 
+def _option_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
+    """Of an application's options and of each deployment's: never of more than one option at once."""
+    mine, theirs = ({key: one[key] for key in one if key != "deployments"} for one in (old, new))
+    yield from differences(mine, theirs)
+    before, after = ({str(one.get("name")): one for one in app.get("deployments") or ()} for app in (old, new))
+    for name in dict.fromkeys((*before, *after)):
+        left, right = before.get(name, {}), after.get(name, {})
+        for option in dict.fromkeys((*left, *right)):
+            if option != "name":
+                yield from differences(left.get(option), right.get(option), ("deployments", f"[{name}]", option))
+
+
 class _Rule(NamedTuple):
     effect: Effect
-    rule: str
+    name: str
     reason: str
     remedy: str | None = None
 
 
-def _effect(difference: Difference) -> _Rule | None:
-    """The rule for one option of an application or of one of its deployments; None: the application is rebuilt."""
+_UNTOLD = _Rule(Effect.IN_PLACE, "deployment-count", "the controller's alone: no replica restarts")
+_SCALING = _Rule(Effect.IN_PLACE, "deployment-scaling", "bounds and delays are the controller's: no replica restarts")
+_RESTARTED = _Rule(
+    Effect.RESTART,
+    "deployment-restarted",
+    "replicas are started with it, so those of this deployment restart, one fifth at a time",
+)
+_RECONFIGURED = _Rule(Effect.IN_PLACE, "deployment-reconfigured", RECONFIGURED)
+
+
+def _rule(difference: Difference) -> _Rule | None:
+    """The rule for an option of an application or of one of its deployments; None: the application is rebuilt."""
     option, *inner = difference.path
     if option in REBUILDS:
         return None
-    if option != "deployments":
-        if option in ("host", "port"):
-            return _Rule(Effect.IGNORED, "application-address", "Serve takes it from http_options", "remove it")
-        return _Rule(Effect.IN_PLACE, "application-option", RECONFIGURED)
-    if len(inner) < 2:
-        # A whole entry came or went: what it holds decides.
-        entry = difference.new if difference.old is None else difference.old
-        options = [key for key in entry if key != "name"] if isinstance(entry, Mapping) else []
-        rules = [_deployment_rule(key, entry.get(key)) for key in options]
-        if None in rules:
-            return None
-        return min(rules, key=lambda rule: list(Effect).index(rule.effect) if rule else 0, default=_UNTOLD)
-    value = difference.new if difference.new is not None else difference.old
-    return _deployment_rule(inner[1], dict.fromkeys(inner[2:3], value))
+    if option == "deployments":
+        return _deployment_rule(inner[1], inner[2:])
+    if option in ("host", "port"):
+        return _Rule(Effect.IGNORED, "application-address", "Serve takes it from http_options", "remove it")
+    return _Rule(Effect.IN_PLACE, "application-option", RECONFIGURED)
 
 
-_UNTOLD = _Rule(Effect.IN_PLACE, "deployment-count", "the controller's alone: no replica restarts")
-
-
-def _deployment_rule(option: str, inner: Any) -> _Rule | None:
+def _deployment_rule(option: str, inner: Sequence[str]) -> _Rule | None:
     if option in REBUILDS_FROM_DEPLOYMENT:
         return None
-    if option == "autoscaling_config" and isinstance(inner, Mapping) and "policy" in inner:
-        return None
-    if option in RESTARTS:
-        reason = "replicas are started with it, so those of this deployment restart, one fifth at a time"
-        return _Rule(Effect.RESTART, "deployment-restarted", reason)
-    if option in COUNTS:
-        return _UNTOLD
     if option == "autoscaling_config":
-        return _Rule(
-            Effect.IN_PLACE, "deployment-scaling", "bounds and delays are the controller's: no replica restarts"
-        )
-    return _Rule(Effect.IN_PLACE, "deployment-reconfigured", RECONFIGURED)
+        # The policies of all deployments that have such a config are part of the code version, those without one too.
+        came_or_went = not inner
+        return None if came_or_went or inner[0] == "policy" else _SCALING
+    if option in RESTARTS:
+        return _RESTARTED
+    return _UNTOLD if option in COUNTS else _RECONFIGURED
 
 
 def _restarts(name: str, old: Sizes, new: Sizes) -> Iterator[Change]:
