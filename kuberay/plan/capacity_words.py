@@ -76,7 +76,8 @@ def pending_words(pending: Pending, groups: Sequence[Group]) -> str:
         for group, number in zip(pending.able, pending.num_held, strict=True)
     ]
     room = sum(number * group.max_nodes for group, number in zip(pending.able, pending.num_held, strict=True))
-    takers = f", where {_names(pending.takers)} lie too" if pending.takers and room >= pending.num_replicas else ""
+    lie = "lies" if len(pending.takers) == 1 else "lie"
+    takers = f", where {_names(pending.takers)} {lie} too" if pending.takers and room >= pending.num_replicas else ""
     return f"{start}: {'; '.join(held)}{takers}; {_help(pending)}"
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kuberay.packing.packing import Level
-from kuberay.plan.capacity import Capacity
+from kuberay.plan.capacity import Capacity, capacity
 from kuberay.plan.capacity_words import capacity_lines, doubt_words, pending_words
 from kuberay.plan.change_words import change_lines
 from kuberay.plan.cluster_changes import Strategy
-from kuberay.plan.comparison import Comparison
+from kuberay.plan.comparison import SERVICE, Comparison, compare
+from kuberay.plan.object_changes import Key, Manifest, key_of
+from kuberay.plan.service_changes import Deployments, strategy_of
 from kuberay.plan.upgrade_words import upgrade_lines
 
 WOULD_NOT_FIT = 2
@@ -70,6 +72,32 @@ class Plan:
                 "at_max": _nodes(self.before.packing.at_max),
             }
         return found
+
+
+def make_plan(
+    title: str,
+    old: Sequence[Manifest] | None,
+    new: Sequence[Manifest],
+    prices: Mapping[str, float],
+    live_names: Mapping[Key, str] | None = None,
+) -> Plan:
+    """Plan one RayService and what is beside it.
+
+    Args:
+        title: What is compared with what.
+        old: What is there. None: there is nothing to compare with.
+        new: What is to be there; one RayService among it.
+        prices: Group name to the price of one of its nodes for an hour, US dollars.
+        live_names: RayService to its active RayCluster's name, where it is known.
+    """
+    service = next(one for one in new if one.get("kind") == SERVICE)
+    after = capacity(service, prices)
+    if old is None:
+        return Plan(title, None, None, after, strategy_of(service))
+    there = next((one for one in old if key_of(one) == key_of(service)), None)
+    before = capacity(there, prices) if there is not None else None
+    deployments = Deployments(before.sizes if before is not None else {}, after.sizes)
+    return Plan(title, compare(old, new, deployments, live_names), before, after, strategy_of(service))
 
 
 def _level(level: Level, capacity: Capacity) -> dict[str, Any]:
