@@ -147,8 +147,8 @@ PENDING: dict[str, tuple[dict[str, Any], str]] = {
             value={**GPU, "resources": {"GPU": "2"}, "maxReplicas": 1},
         ),
         "minilm-v1-gpu: 6 of 8 replicas stay pending: Ray adds up what is free of the GPUs of a gpu node (0.4 + 0.4) "
-        "and waits for it instead of asking for another, but no single GPU has 0.6; use shares that fill a GPU (1, 0.5, "
-        "0.25), or machines with one GPU",
+        "and waits for it instead of asking for another, but no single GPU has 0.6; use shares that fill a GPU (1, "
+        "0.5, 0.25), or machines with one GPU",
     ),
     "a pool that waits for a GPU": (
         changed(with_platform(OLD, *POOL, "start", value="auto"), *GROUPS, 1, "minReplicas", value=0),
