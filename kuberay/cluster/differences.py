@@ -47,7 +47,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values mean the same: the operator writes "1000m" as "1", and leaves empty values out."""
-    if one == other or (not one and not other and one is not other and None in (one, other)):
+    if one == other or (not one and not other and None in (one, other)):
         return True
     if isinstance(one, str | int | float) and isinstance(other, str | int | float):
         try:
@@ -74,9 +74,9 @@ def lacking(wanted: Any, found: Any, path: str = "") -> Iterator[Difference]:
 
 def _by_name(items: Sequence[Any]) -> dict[str | int, Any]:
     for key in ("name", "groupName"):
-        names = [item.get(key) if isinstance(item, Mapping) else None for item in items]
-        if None not in names and len(set(names)) == len(names):
-            return dict(zip(names, items, strict=True))
+        named: dict[str | int, Any] = {item[key]: item for item in items if isinstance(item, Mapping) and key in item}
+        if items and len(named) == len(items):
+            return named
     return dict(enumerate(items))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kuberay.cluster.observe import Application, Condition, Observation, Service, Side, Warning
+from kuberay.cluster.observe import Application, Condition, Observation, Service, Side, WarningEvent
 
 TOLD_CONDITIONS = ("Ready", "UpgradeInProgress", "RollbackInProgress", "Suspending", "Suspended")
 _FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
@@ -157,6 +157,6 @@ def _of_warnings(was: Observation, now: Observation) -> Iterator[Line]:
             yield Line(warning_text(warning), once=True)
 
 
-def warning_text(warning: Warning) -> str:
+def warning_text(warning: WarningEvent) -> str:
     """A Warning event in one line."""
     return f"warning for {warning.name}: {warning.reason}: {last_line(warning.message)}"

@@ -122,7 +122,7 @@ class WarningEvent(NamedTuple):
     name: str
     reason: str
     message: str
-    count: int = 1
+    num_seen: int = 1
     last_seen: str = ""
 
 
@@ -253,12 +253,12 @@ def _conditions(status: Object) -> dict[str, Condition]:
 def _warning(event: Object) -> WarningEvent:
     """Events written through events.k8s.io count in `series` and have no `lastTimestamp`."""
     involved, series = event.get("involvedObject") or {}, event.get("series") or {}
-    return Warning(
+    return WarningEvent(
         uid=event["metadata"].get("uid") or event["metadata"].get("name", ""),
         kind=involved.get("kind", ""),
         name=involved.get("name", ""),
         reason=event.get("reason", ""),
         message=event.get("message", "").strip(),
-        count=series.get("count") or event.get("count") or 1,
+        num_seen=series.get("count") or event.get("count") or 1,
         last_seen=series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "",
     )

@@ -52,9 +52,11 @@ def ignored_fields(config: Object, cluster: Object) -> list[Carry]:
             continue
         where = f"workerGroupSpecs/{index}"
         name = f"group {group['groupName']}"
-        for size in sizes:
-            if size in asked and not same(asked[size], group.get(size)):
-                found.append(Carry(f"/spec/{where}/{size}", group.get(size), asked[size], f"{name}: {size}"))
+        found.extend(
+            Carry(f"/spec/{where}/{size}", group.get(size), asked[size], f"{name}: {size}")
+            for size in sizes
+            if size in asked and not same(asked[size], group.get(size))
+        )
         found.extend(_tolerations(asked, group, where, name))
     return found
 

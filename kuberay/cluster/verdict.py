@@ -1,8 +1,9 @@
 """What a look at a cluster means for a rollout: it goes on, it has come up, or it never will.
 
 A rollout is done only when KubeRay's status speaks of the newest generation, is ready, upgrades nothing, runs every
-application, the live cluster is what was asked for, and all of that still holds a while later: on an in-place change
-KubeRay reads the applications' states first, sends the new config then, and writes the new generation beside the old states.
+application, the live cluster is what was asked for, and all of that still holds a while later: on an in-place
+change KubeRay reads the applications' states first, sends the new config then, and writes the new generation beside
+the old states.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Limits(NamedTuple):
     patience_factor: float = 1.0
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class History:
     """What earlier looks showed.
@@ -65,7 +69,7 @@ class Verdict(NamedTuple):
     troubles: tuple[Trouble, ...] = ()
 
 
-def judge(now: Observation, history: History, now_s: float, limits: Limits = Limits()) -> tuple[Verdict, History]:
+def judge(now: Observation, history: History, now_s: float, limits: Limits = DEFAULT_LIMITS) -> tuple[Verdict, History]:
     """Judge one look.
 
     Args:
