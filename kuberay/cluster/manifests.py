@@ -136,7 +136,7 @@ def arrange(documents: Iterable[Mapping[str, Any]], namespace: str | None, clust
         if item["kind"] not in cluster_kinds:
             _place(item, namespace)
         labels = metadata.setdefault("labels", {}) or {}
-        metadata["labels"] = {MANAGED_BY: OURS, PART_OF: services[0]} | labels
+        metadata["labels"] = labels | {MANAGED_BY: OURS, PART_OF: services[0]}
     seen: set[Reference] = set()
     for one in map(reference, items):
         if one in seen:

@@ -100,7 +100,6 @@ class Service:
     wanted_applications: tuple[str, ...] | None
     finalizers: tuple[str, ...] = ()
     is_deleting: bool = False
-    revision: str | None = None
 
     @property
     def cluster_config(self) -> Object:
@@ -183,7 +182,6 @@ def _service(item: Object) -> Service:
         wanted_applications=_applications_of(spec.get("serveConfigV2", "")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         is_deleting="deletionTimestamp" in metadata,
-        revision=(metadata.get("annotations") or {}).get("headrace.io/revision"),
     )
 
 

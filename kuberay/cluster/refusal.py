@@ -17,7 +17,10 @@ _LATER = {408, 429, 500, 502, 503, 504}
 _NOT_CHECKED = "some validation rules were not checked"
 _OWNER = re.compile(r'conflict with "([^"]+)"')
 
-_CONFLICT_CURE = "put the value that is there into the settings, or take the field over with --force-conflicts, which undoes the other's"
+_CONFLICT_CURE = (
+    "put the value that is there into the settings, or take the field over with --force-conflicts, "
+    "which undoes the other's change"
+)
 _OPERATOR_CURE = (
     "the operator took the list when it filled in fields that were not written: write `metadata` in every pod "
     "template and `scaleStrategy: {}` in every group, and apply once with --force-conflicts"
