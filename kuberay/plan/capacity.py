@@ -67,11 +67,11 @@ def capacity(service: Service, prices: Mapping[str, float]) -> Capacity:
     """
     spec = service.get("spec", {})
     groups = tuple(_groups(spec.get("rayClusterConfig") or {}, prices))
-    config = yaml.safe_load(spec.get("serveConfigV2") or "{}") or {}
+    config = serve_config(service)
     deployments: dict[str, tuple[Deployment, ...]] = {}
-    unknown: dict[str, str] = {}
+    unknown = {} if config is not None else {"serveConfigV2": "it is no YAML mapping"}
     broken: dict[str, str] = {}
-    for application in config.get("applications") or ():
+    for application in (config or {}).get("applications") or ():
         name = str(application.get("name", "default"))
         if application.get("import_path") != PLATFORM:
             unknown[name] = f"its import_path is {application.get('import_path')}, not {PLATFORM}"
@@ -90,6 +90,15 @@ def capacity(service: Service, prices: Mapping[str, float]) -> Capacity:
     ]
     packing = pack(demands, groups, _strategy(spec))
     return Capacity(groups, deployments, unknown, never, broken, packing)
+
+
+def serve_config(service: Service) -> Mapping[str, Any] | None:
+    """The Serve config of a RayService; None: it cannot be read."""
+    try:
+        config = yaml.safe_load(service.get("spec", {}).get("serveConfigV2") or "{}")
+    except yaml.YAMLError:
+        return None
+    return config if isinstance(config, Mapping) else None
 
 
 def _groups(cluster: Mapping[str, Any], prices: Mapping[str, float]) -> Iterable[Group]:

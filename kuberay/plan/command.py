@@ -24,8 +24,8 @@ def plan(
 ) -> None:
     """Say what would happen: which replicas restart, when there is a new cluster, which changes KubeRay ignores.
 
-    Then pack every replica on the node groups at its minimum and at its maximum, name what stays pending and what helps,
-    and price both. Nothing is changed.
+    Then pack every replica on the node groups at its minimum and at its maximum, name what stays pending and what
+    helps, and price both. Nothing is changed.
 
     Exit status: 0 all is well, or nothing to do; 1 the settings or manifests cannot be read, or the cluster does not
     answer; 2 replicas would stay pending, or a change would be refused or would not come about.

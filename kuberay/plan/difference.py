@@ -12,6 +12,10 @@ NAMED_BY = ("groupName", "name")
 """Keys by which the entries of a list are told apart, where each entry has its own."""
 
 MAX_SHOWN = 60
+"""Characters of a value."""
+
+SHARED_SHOWN = 20
+"""Of them before the first that differs."""
 
 
 class Difference(NamedTuple):
@@ -36,7 +40,14 @@ class Difference(NamedTuple):
         """The values, cut where they are long."""
         if self.path and self.path[-1] == "order":
             return "in another order"
-        return f"{show(self.old)} -> {show(self.new)}"
+        old, new = show(self.old), show(self.new)
+        if self.old is None or self.new is None or max(len(old), len(new)) <= MAX_SHOWN:
+            return f"{_cut(old)} -> {_cut(new)}"
+        # Of long values what they share is left out: two images differ at their ends.
+        num_shared = next((index for index, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+        first = max(0, num_shared - SHARED_SHOWN)
+        dots = "..." if first else ""
+        return f"{_cut(dots + old[first:])} -> {_cut(dots + new[first:])}"
 
 
 def show(value: Any) -> str:
@@ -44,7 +55,10 @@ def show(value: Any) -> str:
     if value is None:
         return "nothing"
     text = value if isinstance(value, str) and value else json.dumps(value)
-    text = " ".join(text.split())
+    return " ".join(text.split())
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 

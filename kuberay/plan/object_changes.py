@@ -61,7 +61,7 @@ def object_changes(old: Mapping[Key, Manifest], new: Mapping[Key, Manifest]) -> 
 
 def _left(key: Key) -> Change:
     namespace = f" --namespace {key.namespace}" if key.namespace else ""
-    remedy = f"kubectl delete {key.kind.lower()} {key.name}{namespace}"
+    remedy = f"when nothing needs it any more: kubectl delete {key.kind.lower()} {key.name}{namespace}"
     return Change(
         Effect.OBJECT, "object-left", str(key), "stays", "no longer in the manifests; nobody removes it", remedy
     )

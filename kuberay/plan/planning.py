@@ -76,6 +76,4 @@ def from_live(path: Path, context: str | None) -> Plan:
     new = rendered(path)
     with ApiServer.connect(context, new.settings.namespace) as server:
         live = read_live(server, new.manifests)
-    return make_plan(
-        f"{new.name}: from the live cluster to {path}", live.old, live.new, new.prices, live.cluster_names
-    )
+    return make_plan(f"{new.name}: from the live cluster to {path}", live.old, live.new, new.prices, live.cluster_names)

@@ -33,6 +33,9 @@ COUNTS = ("num_replicas", "max_queued_requests", "rolling_update_percentage", "m
 
 FIXED_AT_START = ("proxy_location", "http_options", "grpc_options", "controller_options", "tracing_config")
 
+OF_ONE_DEPLOYMENT = ("deployment-added", "deployment-removed", "deployment-of-rebuilt-application")
+"""Rules that say what a rebuilt application means for each of its deployments."""
+
 REBUILT = "it is part of the application's code version, which all of its deployments share"
 RECONFIGURED = "running replicas are told, one fifth of them at a time"
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
-import yaml
-
+from kuberay.plan.capacity import serve_config
 from kuberay.plan.change import Change, Effect
 from kuberay.plan.cluster_changes import Strategy, cluster_changes
 from kuberay.plan.difference import Difference, differences
-from kuberay.plan.serve_changes import Sizes, serve_changes
+from kuberay.plan.serve_changes import OF_ONE_DEPLOYMENT, Sizes, serve_changes
 
 ELSEWHERE = ("rayClusterConfig", "serveConfigV2")
 
@@ -60,19 +59,16 @@ def service_changes(
         )
     )
     on_new_cluster = any(change.effect is Effect.NEW_CLUSTER for change in changes)
-    before, after = _serve_config(old), _serve_config(new)
+    before, after = serve_config(old), serve_config(new)
     if after is None:
         reason = "it is no YAML mapping: KubeRay says so in an event alone, and the old one goes on serving"
         changes.append(Change(Effect.REFUSED, "serve-config-unreadable", "serveConfigV2", "unreadable", reason))
     for change in serve_changes(before or {}, after or before or {}, *deployments):
-        if on_new_cluster:
-            change = replace(
-                change,
-                effect=Effect.NEW_CLUSTER,
-                reason="comes up on the new cluster, the old one stays as it is",
-                remedy=None,
-            )
-        changes.append(change)
+        if not on_new_cluster:
+            changes.append(change)
+        elif change.rule not in OF_ONE_DEPLOYMENT:
+            reason = "comes up on the new cluster; the old one serves as it is until the switch"
+            changes.append(replace(change, effect=Effect.NEW_CLUSTER, reason=reason, remedy=None))
     changes += _own_changes(old, new, on_new_cluster)
     return changes
 
@@ -81,15 +77,6 @@ def strategy_of(service: Mapping[str, Any]) -> Strategy:
     """The upgrade strategy; unset is NewCluster, as long as the operator runs with its own defaults."""
     found = (service.get("spec", {}).get("upgradeStrategy") or {}).get("type") or "NewCluster"
     return cast(Strategy, found)
-
-
-def _serve_config(service: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The Serve config; None: it cannot be read."""
-    try:
-        config = yaml.safe_load(service.get("spec", {}).get("serveConfigV2") or "{}")
-    except yaml.YAMLError:
-        return None
-    return config if isinstance(config, Mapping) else None
 
 
 def _own_changes(old: Mapping[str, Any], new: Mapping[str, Any], on_new_cluster: bool) -> Iterator[Change]:
