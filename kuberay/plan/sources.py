@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import yaml
 
 from kuberay.plan.comparison import SERVICE
+from kuberay.plan.live_cluster import as_it_is
 from kuberay.plan.object_changes import Key, Manifest, key_of
 
 
@@ -32,7 +33,7 @@ class Live:
     """What a cluster has and what it would have.
 
     Attributes:
-        old: Objects that are there, of those that manifests name.
+        old: Objects that are there, of those that manifests name; RayServices as their clusters are.
         new: What all of them would be, completed by the API server.
         cluster_names: RayService to the name of its active RayCluster.
     """
@@ -79,13 +80,19 @@ def read_live(server: Server, manifests: Iterable[Manifest]) -> Live:
         if there is None:
             new.append(manifest)
             continue
-        old.append(there)
         new.append(server.apply(manifest, is_dry_run=True, is_forced=True))
-        if key.kind == SERVICE:
-            name = ((there.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
-            if name:
-                names[key] = str(name)
+        cluster = _cluster(server, there) if key.kind == SERVICE else None
+        if cluster is not None:
+            names[key] = str(cluster["metadata"]["name"])
+            there = as_it_is(there, cluster)
+        old.append(there)
     return Live(old, new, names)
+
+
+def _cluster(server: Server, service: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The active RayCluster of a RayService."""
+    name = ((service.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
+    return server.get(str(service["apiVersion"]), "RayCluster", name, key_of(service).namespace) if name else None
 
 
 def service_of(manifests: Iterable[Manifest], where: str) -> Manifest:

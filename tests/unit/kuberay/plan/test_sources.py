@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from kuberay.plan.comparison import compare
 from kuberay.plan.object_changes import key_of
 from kuberay.plan.sources import PlanError, read_live, read_manifests, service_of
 from tests.unit.kuberay.plan.services import service
@@ -45,11 +47,26 @@ def test_a_folder_without_manifests_or_with_broken_ones_is_named(tmp_path: Path)
 
 def test_what_is_live_is_compared_with_what_the_server_would_make_of_it() -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "serving"}}
-    there = {**service(), "status": {"activeServiceStatus": {"rayClusterName": "headrace-x7k2p"}}}
-    live = read_live(Server([there]), [service(), config])
-    assert live.old == [there]
+    live = read_live(Server([service()]), [service(), config])
+    assert live.old == [service()]
     assert live.new == [{**service(), "defaulted": True}, config]
+    assert live.cluster_names == {}
+
+
+def test_a_change_that_never_reached_the_cluster_is_still_a_change() -> None:
+    there = {**service(), "status": {"activeServiceStatus": {"rayClusterName": "headrace-x7k2p"}}}
+    spec = deepcopy(there["spec"]["rayClusterConfig"])
+    spec["workerGroupSpecs"][1] |= {"maxReplicas": 3, "replicas": 2}
+    spec["workerGroupSpecs"][0]["template"]["spec"]["tolerations"] = [{"key": "old"}]
+    metadata = {"name": "headrace-x7k2p", "namespace": "serving"}
+    cluster = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata, "spec": spec}
+    live = read_live(Server([there, cluster]), [service()])
     assert live.cluster_names == {key_of(there): "headrace-x7k2p"}
+    changes = compare(live.old, live.new, live_names=live.cluster_names).changes
+    assert {(change.rule, change.where, change.what) for change in changes} == {
+        ("not-compared", "workerGroupSpecs[gpu].maxReplicas", "3 -> 4"),
+        ("not-compared", "workerGroupSpecs[cpu].template.spec.tolerations", '[{"key": "old"}] -> nothing'),
+    }
 
 
 def test_a_plan_is_of_one_service() -> None:
