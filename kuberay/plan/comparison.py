@@ -38,6 +38,7 @@ def compare(
     new: Iterable[Manifest],
     deployments: Deployments = Deployments({}, {}),  # noqa: B008, an immutable tuple
     live_names: Mapping[Key, str] | None = None,
+    refused: Mapping[Key, str] | None = None,
 ) -> Comparison:
     """Compare manifests.
 
@@ -46,9 +47,11 @@ def compare(
         new: What is to be there, completed in the same way.
         deployments: Of the Serve applications.
         live_names: RayService to its active RayCluster's name, where it is known.
+        refused: Manifests that the API server does not take, and why; nothing else is said of them.
     """
-    before, after = _by_key(old), _by_key(new)
-    changes: list[Change] = []
+    refused = refused or {}
+    before, after = ({k: one for k, one in _by_key(side).items() if k not in refused} for side in (old, new))
+    changes = [_not_taken(key, why) for key, why in refused.items()]
     for key in _services(before, after):
         if key not in before:
             what = "is created, with a cluster of its own"
@@ -76,3 +79,7 @@ def _forgotten(key: Key) -> Change:
     reason = "a RayService of another name or namespace is another one: this one goes on serving, and costing"
     remedy = f"when the new one serves: kubectl delete rayservice {key.name} --namespace {key.namespace}"
     return Change(Effect.OBJECT, "service-left", str(key), "stays", reason, remedy)
+
+
+def _not_taken(key: Key, why: str) -> Change:
+    return Change(Effect.REFUSED, "api-server", str(key), "is not taken by the API server", why)

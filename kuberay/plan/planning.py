@@ -68,7 +68,7 @@ def from_live(path: Path, context: str | None) -> Plan:
     """Plan from what a cluster has to settings.
 
     Raises:
-        ClusterError: The cluster does not answer, or refuses a manifest.
+        ClusterError: The cluster does not answer.
         Others: See `rendered`.
     """
     from kuberay.cluster.client import ApiServer
@@ -76,4 +76,6 @@ def from_live(path: Path, context: str | None) -> Plan:
     new = rendered(path)
     with ApiServer.connect(context, new.settings.namespace) as server:
         live = read_live(server, new.manifests)
-    return make_plan(f"{new.name}: from the live cluster to {path}", live.old, live.new, new.prices, live.cluster_names)
+    return make_plan(
+        f"{new.name}: from the live cluster to {path}", live.old, live.new, new.prices, live.cluster_names, live.refused
+    )

@@ -80,6 +80,7 @@ def make_plan(
     new: Sequence[Manifest],
     prices: Mapping[str, float],
     live_names: Mapping[Key, str] | None = None,
+    refused: Mapping[Key, str] | None = None,
 ) -> Plan:
     """Plan one RayService and what is beside it.
 
@@ -89,6 +90,7 @@ def make_plan(
         new: What is to be there; one RayService among it.
         prices: Group name to the price of one of its nodes for an hour, US dollars.
         live_names: RayService to its active RayCluster's name, where it is known.
+        refused: Manifests that the API server does not take, and why.
     """
     service = next(one for one in new if one.get("kind") == SERVICE)
     after = capacity(service, prices)
@@ -97,7 +99,7 @@ def make_plan(
     there = next((one for one in old if key_of(one) == key_of(service)), None)
     before = capacity(there, prices) if there is not None else None
     deployments = Deployments(before.sizes if before is not None else {}, after.sizes)
-    return Plan(title, compare(old, new, deployments, live_names), before, after, strategy_of(service))
+    return Plan(title, compare(old, new, deployments, live_names, refused), before, after, strategy_of(service))
 
 
 def _level(level: Level, capacity: Capacity) -> dict[str, Any]:

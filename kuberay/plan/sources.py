@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from kuberay.cluster.errors import KindMissing, Refused
 from kuberay.plan.comparison import SERVICE
 from kuberay.plan.live_cluster import as_it_is
 from kuberay.plan.object_changes import Key, Manifest, key_of
@@ -36,11 +37,13 @@ class Live:
         old: Objects that are there, of those that manifests name; RayServices as their clusters are.
         new: What all of them would be, completed by the API server.
         cluster_names: RayService to the name of its active RayCluster.
+        refused: What the API server would not take, and why.
     """
 
     old: Sequence[Manifest]
     new: Sequence[Manifest]
     cluster_names: Mapping[Key, str]
+    refused: Mapping[Key, str]
 
 
 def read_manifests(folder: Path) -> list[Manifest]:
@@ -73,20 +76,25 @@ def read_live(server: Server, manifests: Iterable[Manifest]) -> Live:
 
     What it would make is a dry run of a server-side apply: with its own defaults, so that only real changes differ.
     """
-    old, new, names = [], [], {}
+    old, new, names, refused = [], [], {}, {}
     for manifest in manifests:
         key = key_of(manifest)
-        there = server.get(str(manifest.get("apiVersion")), key.kind, key.name, key.namespace or None)
-        if there is None:
+        try:
+            there = server.get(str(manifest.get("apiVersion")), key.kind, key.name, key.namespace or None)
+            would_be = manifest if there is None else server.apply(manifest, is_dry_run=True, is_forced=True)
+        except (Refused, KindMissing) as error:
+            refused[key] = str(error)
             new.append(manifest)
             continue
-        new.append(server.apply(manifest, is_dry_run=True, is_forced=True))
+        new.append(would_be)
+        if there is None:
+            continue
         cluster = _cluster(server, there) if key.kind == SERVICE else None
         if cluster is not None:
             names[key] = str(cluster["metadata"]["name"])
             there = as_it_is(there, cluster)
         old.append(there)
-    return Live(old, new, names)
+    return Live(old, new, names, refused)
 
 
 def _cluster(server: Server, service: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -71,6 +71,14 @@ def test_a_cluster_without_it_gets_everything_new(reached: FakeCluster, settings
     assert status == 0
 
 
+def test_what_the_server_does_not_take_is_named_beside_the_rest(applied: FakeCluster, settings: Path) -> None:
+    applied.forbid("patch", "persistentvolumeclaims")
+    status, text = plan(settings)
+    assert "Refused\n  PersistentVolumeClaim headrace/headrace-model-cache: is not taken by the API server\n" in text
+    assert "At the maximum: 31 replicas fit" in text
+    assert status == 2
+
+
 def test_no_cluster_to_ask_is_a_sentence(settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
     result = CliRunner().invoke(app, ["plan", str(settings), "--live"])
