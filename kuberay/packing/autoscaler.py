@@ -7,7 +7,9 @@ priority. A node with GPUs is the last choice for demands without. It counts GPU
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kuberay.packing.node import Node
@@ -17,11 +19,16 @@ Amounts = dict[str, float]
 Score = tuple[bool, int, float, float, int]
 
 
-class _Ask(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Ask:
     """What one replica asks for, as the autoscaler is told: the raylet's steps as floats."""
 
     asks: Mapping[str, float]
     limit: str
+
+
+Asking = dict[_Ask, int]
+"""How many replicas ask for it; in the order in which they are served."""
 
 
 class _Candidate(NamedTuple):
@@ -41,7 +48,7 @@ class _Filled(NamedTuple):
     """What a node would take."""
 
     score: Score
-    remaining: list[_Ask]
+    remaining: Asking
 
 
 def nodes_to_launch(nodes: Sequence[Node], waiting: Sequence[Demand], groups: Sequence[Group]) -> list[Group]:
@@ -55,12 +62,14 @@ def nodes_to_launch(nodes: Sequence[Node], waiting: Sequence[Demand], groups: Se
         The group of each new node; empty: none comes, because nothing waits, because no group may grow that could help,
         or because the autoscaler thinks that the nodes which are there have room.
     """
-    known = {demand.name: _ask(demand) for demand in waiting}
-    asking = sorted((known[demand.name] for demand in waiting), key=_size, reverse=True)
+    asking = {_ask(demand): number for demand, number in Counter(waiting).items()}
+    asking = dict(sorted(asking.items(), key=lambda item: _size(item[0]), reverse=True))
     existing = [
-        _Candidate(node.group, dict(node.group.has), {name: amount / SCALE for name, amount in node.free.items()})
+        _Candidate(node.group, node.group.has, {name: amount / SCALE for name, amount in node.free.items()})
         for node in nodes
     ]
+    # What has no room now will have none later: only those with room are gone through again and again.
+    existing = [candidate for candidate in existing if any(_fits(candidate.free, ask) for ask in asking)]
     while asking and existing:
         best = _best(existing, asking)
         if best is None:
@@ -95,7 +104,7 @@ def _size(ask: _Ask) -> tuple[int, float, list[tuple[str, float]]]:
     return len(ask.asks), sum(ask.asks.values()), sorted(ask.asks.items())
 
 
-def _best(candidates: list[_Candidate], asking: list[_Ask]) -> tuple[int, list[_Ask]] | None:
+def _best(candidates: list[_Candidate], asking: Asking) -> tuple[int, Asking] | None:
     """The candidate that is used best, and what it leaves; None: none takes any."""
     seen: set[tuple[str, frozenset[tuple[str, float]]]] = set()
     best: tuple[int, _Filled] | None = None
@@ -105,22 +114,26 @@ def _best(candidates: list[_Candidate], asking: list[_Ask]) -> tuple[int, list[_
             continue
         seen.add(state)
         filled = _fill(candidate, asking)
-        if len(filled.remaining) < len(asking) and (best is None or filled.score > best[1].score):
+        if filled.remaining != asking and (best is None or filled.score > best[1].score):
             best = index, filled
     return (best[0], best[1].remaining) if best is not None else None
 
 
-def _fill(candidate: _Candidate, asking: list[_Ask]) -> _Filled:
+def _fill(candidate: _Candidate, asking: Asking) -> _Filled:
     free = dict(candidate.free)
     taken: list[_Ask] = []
-    remaining: list[_Ask] = []
-    for ask in asking:
-        if _fits(free, ask):
+    remaining: Asking = {}
+    for ask, number in asking.items():
+        left = number
+        # One by one, as Ray does: floats that are taken off at once give another rest.
+        while left and _fits(free, ask):
             for name, amount in ask.asks.items():
                 free[name] = free.get(name, 1.0) - amount
+            left -= 1
+        if left < number:
             taken.append(ask)
-        else:
-            remaining.append(ask)
+        if left:
+            remaining[ask] = left
     return _Filled(_score(candidate, free, taken), remaining)
 
 

@@ -21,7 +21,7 @@ class Pending:
         num_held: By an empty node of each of those.
         trapped_by: A node on which Ray counts enough GPU free, though no single GPU has it. None: nodes are full.
         takers: Other demands that lie on nodes of those groups.
-        raise_to: Group to the `max_nodes` with which all of them would find one. None: no such number.
+        raise_to: The cheapest group that helps, and the `max_nodes` with which all of them find one. None: none.
     """
 
     demand: Demand
@@ -146,26 +146,23 @@ def num_held(demand: Demand, group: Group) -> int:
 def _raise_to(
     demand: Demand, demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool
 ) -> tuple[Group, int] | None:
-    """The group and its `max_nodes` with which no replica of a demand waits, at the least price."""
-    found: list[tuple[float, int, Group, int]] = []
-    for index, group in enumerate(groups):
-        if not Node(group).fits(demand):
-            continue
-        # More nodes than replicas cannot be needed: each would be empty of them.
-        most = group.max_nodes + sum(other.max_replicas for other in demands)
+    """The group and its `max_nodes` with which no replica of a demand waits; of those that help, the cheapest one's."""
+    able = [group for group in groups if Node(group).fits(demand)]
+    for group in sorted(able, key=lambda group: group.price_per_hour):
 
-        def is_enough(max_nodes: int, index: int = index, group: Group = group) -> bool:
-            changed = [*groups[:index], replace(group, max_nodes=max_nodes), *groups[index + 1 :]]
+        def is_enough(max_nodes: int, group: Group = group) -> bool:
+            changed = [replace(one, max_nodes=max_nodes) if one is group else one for one in groups]
             return demand not in _run(demands, changed, strategy, to_max=to_max).waiting
 
-        low, high = group.max_nodes + 1, most
+        # More new nodes than replicas cannot be needed: one would be empty.
+        low, high = group.max_nodes + 1, group.max_nodes + sum(other.max_replicas for other in demands)
         if not is_enough(high):
             continue
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
-        found.append(((high - group.max_nodes) * group.price_per_hour, index, group, high))
-    return min(found)[2:] if found else None
+        return group, high
+    return None
 
 
 def _enough(

@@ -54,9 +54,12 @@ class Cluster:
         if self.strategy == "pack":
             waiting = sorted(waiting, key=_pack_order, reverse=True)
         self.waiting = []
+        choose = self._spread if self.strategy == "spread" else self._pack
+        without_room: set[Demand] = set()
         for demand in waiting:
-            node = self._spread(demand) if self.strategy == "spread" else self._pack(demand)
+            node = choose(demand) if demand not in without_room else None
             if node is None:
+                without_room.add(demand)
                 self.waiting.append(demand)
             else:
                 node.place(demand)

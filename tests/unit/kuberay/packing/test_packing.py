@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from itertools import combinations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kuberay.packing.any_order import least_sum_above
 from kuberay.packing.packing import Level, pack
 from kuberay.packing.quantity import Demand, Group
 from kuberay.packing.start import Strategy
@@ -70,6 +75,32 @@ def test_what_is_said_to_fit_in_any_order_cannot_be_shut_out() -> None:
     assert num_doubted_rightly > num_doubted / 3  # a bound that doubts nearly everything would be of no use
 
 
+def test_bounds_that_are_said_to_be_enough_are() -> None:
+    random, num_tried = Random(5), 0
+    for _ in range(400):
+        demands, groups = draw(random)
+        level = pack(demands, groups).at_max
+        if level.enough is not None:
+            num_tried += 1
+            raised = [replace(group, max_nodes=level.enough.get(group.name, group.max_nodes)) for group in groups]
+            assert not pack(demands, raised).at_max.pending
+    assert num_tried > 50
+
+
+@given(st.integers(0, 30), st.dictionaries(st.integers(1, 12), st.integers(1, 3), min_size=1, max_size=4))
+def test_the_least_sum_above_a_bound_is_that_of_all_sums(bound: int, numbers: dict[int, int]) -> None:
+    parts = [amount for amount, number in numbers.items() for _ in range(number)]
+    sums = {sum(chosen) for size in range(len(parts) + 1) for chosen in combinations(parts, size)}
+    assert least_sum_above(bound, numbers) == min((one for one in sums if one > bound), default=None)
+
+
+def test_where_sums_are_too_many_the_bound_errs_to_the_safe_side() -> None:
+    assert least_sum_above(10**9, {10**8 + 7: 40}) == 10 * (10**8 + 7)
+    least = least_sum_above(10**9, {10**8 + 7: 40, 10**8 + 9: 40})
+    assert least is not None
+    assert 10**9 < least <= 10 * (10**8 + 7)
+
+
 def test_a_share_of_a_gpu_is_of_one_gpu() -> None:
     groups = [Group("gpu", {"CPU": 8, "GPU": 2}, 0, 1)]
     level = pack([Demand("m", {"GPU": 0.6}, 3, 3)], groups).at_min
@@ -91,7 +122,7 @@ def test_more_gpus_than_one_must_be_whole() -> None:
     assert item.raise_to is None
 
 
-def test_what_would_help_is_found_at_the_least_price() -> None:
+def test_what_would_help_is_more_of_the_cheapest_nodes() -> None:
     groups = [
         Group("gpu", {"CPU": 8, "GPU": 1}, 1, 3, 1.5),
         Group("gpu-spot", {"CPU": 8, "GPU": 1}, 0, 1, 0.6),
