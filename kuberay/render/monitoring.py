@@ -97,7 +97,7 @@ def _late(settings: ClusterSettings, model: Model) -> list[Manifest]:
     which = f'{job(settings)},model="{model.name}"'
     rate = f"sum by (le, model) (rate(headrace_request_latency_seconds_bucket{{{which}}}[10m]))"
     expression = f"histogram_quantile({1 - late_ratio:g}, {rate}) > {slo_s:g}"
-    text = f"{late_ratio:.3g} of the requests for {model.name} at {{what}} take over {slo_s:g} s"
+    text = f"{100 * late_ratio:g}% of the requests for {model.name} at {{what}} take over {slo_s:g} s"
     return [_rule("HeadraceLate", expression, "10m", "warning", text, settings, model=model.name)]
 
 
