@@ -44,7 +44,7 @@ def cluster_changes(
 
     Args:
         strategy: Of the new RayService: the operator reads that one.
-        live_name: Of the RayCluster, for what is to be run.
+        live_name: Of the RayCluster; empty: not known.
     """
     groups = compare_groups(_names(old), _names(new))
     found = _differences(old, new, groups)
@@ -155,10 +155,11 @@ def _ignored(difference: Difference, live_name: str) -> Change:
     reason = "KubeRay leaves it out of what it compares, so it never reaches the live RayCluster"
     if difference.path[0] in ("suspend", "upgradeStrategy"):
         return replace(_change(Effect.IGNORED, "cluster-suspend", difference, reason), remedy="use `spec.suspend`")
+    live = f"the live RayCluster {live_name}".rstrip()
     if difference.path[-1] == "replicas":
         remedy = "nothing: the number of nodes is the autoscaler's"
     elif difference.path[-1] in BOUNDS:
-        remedy = f"`apply` writes it to RayCluster {live_name} as well"
+        remedy = f"`apply` writes it to {live} as well"
     else:
-        remedy = f"`apply` writes it to RayCluster {live_name} as well: pods that start from then on have it"
+        remedy = f"`apply` writes it to {live} as well: pods that start from then on have it"
     return replace(_change(Effect.IGNORED, "not-compared", difference, reason), remedy=remedy)

@@ -59,7 +59,7 @@ def compare(
         elif key not in after:
             changes.append(_forgotten(key))
         else:
-            live_name = (live_names or {}).get(key, f"of {key.name}")
+            live_name = (live_names or {}).get(key, "")
             changes += service_changes(before[key], after[key], deployments, live_name)
     others = [{key: one for key, one in side.items() if key.kind != SERVICE} for side in (before, after)]
     changes += object_changes(*others)

@@ -50,7 +50,7 @@ def service_changes(
     """Classify every difference between two RayServices of one name.
 
     Args:
-        live_name: Of the RayCluster, for what is to be run.
+        live_name: Of the RayCluster; empty: not known.
     """
     spec, strategy = new.get("spec", {}), strategy_of(new)
     changes = list(

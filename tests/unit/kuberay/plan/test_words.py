@@ -28,7 +28,7 @@ GOLDEN: dict[str, tuple[dict[str, Any], int, str]] = {
 Ignored by KubeRay without a word
   workerGroupSpecs[gpu].maxReplicas: 4 -> 3
     because: KubeRay leaves it out of what it compares, so it never reaches the live RayCluster
-    so: `apply` writes it to RayCluster headrace-x7k2p as well
+    so: `apply` writes it to the live RayCluster headrace-x7k2p as well
 At the minimum: 4 replicas fit on 1 cpu + 1 gpu nodes (1 GPU), $1.90 an hour without the head
 At the maximum: 2 of 11 replicas stay pending beside 1 cpu + 3 gpu nodes (3 GPUs), $4.90 an hour without the head
   minilm-v1-gpu: 2 of 8 replicas stay pending: every gpu node holds 2, max_nodes 3 of group gpu; raise max_nodes of \
