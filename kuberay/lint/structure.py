@@ -11,7 +11,6 @@ from kuberay.lint.place import Place, written
 from kuberay.lint.schema.tables import Node, Schema
 from kuberay.lint.suggest import closest, home
 
-
 JSON_NAMES: dict[type, str] = {str: "string", dict: "object", list: "array"}
 
 

@@ -206,7 +206,9 @@ class Cluster:
     @property
     def incremental(self) -> bool:
         """Whether traffic moves to a new cluster by steps."""
-        return (self.document.root.at("spec", "upgradeStrategy", "type").text or "") == "NewClusterWithIncrementalUpgrade"
+        return (
+            self.document.root.at("spec", "upgradeStrategy", "type").text or ""
+        ) == "NewClusterWithIncrementalUpgrade"
 
 
 def clusters_of(document: Document) -> Iterator[Cluster]:
