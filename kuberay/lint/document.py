@@ -22,6 +22,7 @@ class Document:
     Attributes:
         error: Why it cannot be read; `root` is then empty.
         repeated: Keys that stand twice in one mapping.
+        platform: Of cluster settings: the Serve config that they name; None: it cannot be read.
     """
 
     file: str
@@ -29,6 +30,7 @@ class Document:
     first_line: int = 1
     error: str | None = None
     repeated: tuple[Path, ...] = ()
+    platform: Document | None = None
     _parsed: Parsed = field(default_factory=lambda: Parsed(1))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Keys, types and bounds of fields: the CRDs' and Serve's."""
+"""Keys, types and bounds of fields: the CRDs', Serve's, and those of settings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from weakref import WeakKeyDictionary
 
+from pydantic import ValidationError
+
 from kuberay.lint.bundle import Bundle
+from kuberay.lint.cluster import read_cluster
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Check, Problem, Rule
 from kuberay.lint.place import Place
+from kuberay.lint.platform import arguments_of, read_platform
 from kuberay.lint.rules.jobs import DELETION_CONDITIONS
 from kuberay.lint.schema.tables import Node, Schema, kuberay_schema, serve_schema
 from kuberay.lint.structure import Fault, check_structure
+from kuberay.lint.typed import faults_of_error
+from kuberay.settings import ClusterSettings
+from serve_app.settings import Settings
 
 MANAGERS = ("ray.io/kuberay-operator", "kueue.x-k8s.io/multikueue")
 
@@ -26,8 +33,17 @@ def faults_of(document: Document) -> list[Fault]:
         found = list(check_structure(document.root, document.kind or "", kuberay_schema())) if document.is_ray else []
         if document.serve.given:
             found += check_structure(document.serve, "Serve", serve_schema())
+        found += _of_settings(document)
         _faults[document] = found
     return _faults[document]
+
+
+def _of_settings(document: Document) -> Iterator[Fault]:
+    cluster, platform = read_cluster(document), read_platform(document)
+    if isinstance(cluster, ValidationError):
+        yield from faults_of_error(cluster, document.root, ClusterSettings)
+    if isinstance(platform, ValidationError):
+        yield from faults_of_error(platform, arguments_of(document), Settings)
 
 
 def _structural(rule: str) -> Check:
@@ -119,6 +135,12 @@ RULES = (
         reason="Lists whose entries are told apart by a key refuse two entries of one key.",
         fix="remove one of them",
         check=_structural("duplicate-entry"),
+    ),
+    _structural_rule(
+        "settings-contradiction",
+        reason="Options that each could be and together cannot are refused when the settings are read.",
+        fix="make them agree",
+        check=_structural("settings-contradiction"),
     ),
     _structural_rule(
         "crd-condition",
