@@ -62,9 +62,13 @@ def lacking(demand: Demand, groups: Iterable[Nodes]) -> str:
     short = {name: amount for name, amount in demand.resources.items() if amount > most.get(name, 0.0)}
     # Each is somewhere, and all on no node.
     return " and ".join(
-        f"{in_words(name, amount)} ({f'at most {in_words(name, most[name])} on a node' if name in most else 'no node has it'})"
+        f"{in_words(name, amount)} ({_most_in_words(name, most.get(name))})"
         for name, amount in (short or demand.resources).items()
     )
+
+
+def _most_in_words(name: str, most: float | None) -> str:
+    return f"a node has {in_words(name, most)} at most" if most else "no node has it"
 
 
 def in_words(name: str, amount: float) -> str:

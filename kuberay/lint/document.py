@@ -99,5 +99,5 @@ def read_documents(text: str, file: str) -> list[Document]:
         is_list = (root.at("kind").text or "").endswith("List") and root.at("items").items
         for place in root.at("items").items if is_list else [root]:
             repeated = tuple(path for path in parsed.repeated if path[: len(place.path)] == place.path)
-            documents.append(Document(file, place, parsed.line, parsed.error, repeated, parsed))
+            documents.append(Document(file, place, parsed.line, parsed.error, repeated, _parsed=parsed))
     return documents

@@ -206,9 +206,8 @@ class Cluster:
     @property
     def incremental(self) -> bool:
         """Whether traffic moves to a new cluster by steps."""
-        return (
-            self.document.root.at("spec", "upgradeStrategy", "type").text or ""
-        ) == "NewClusterWithIncrementalUpgrade"
+        kind = self.document.root.at("spec", "upgradeStrategy", "type")
+        return bool(kind.value == "NewClusterWithIncrementalUpgrade")
 
 
 def clusters_of(document: Document) -> Iterator[Cluster]:

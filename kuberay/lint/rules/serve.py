@@ -44,9 +44,9 @@ def _broken(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _empty(document: Document, bundle: Bundle) -> Iterator[Problem]:
-    if document.kind == "RayService" and document.is_ray and (document.inner is None or document.inner.error is None):
-        if not _apps(document):
-            yield Problem(document.serve, "no application is served")
+    broken = document.inner is not None and document.inner.error is not None
+    if document.kind == "RayService" and document.is_ray and not broken and not _apps(document):
+        yield Problem(document.serve, "no application is served")
 
 
 def _twice(document: Document, bundle: Bundle) -> Iterator[Problem]:

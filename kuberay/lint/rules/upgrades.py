@@ -153,7 +153,7 @@ RULES = (
     Rule(
         "upgrade-options",
         "error",
-        "An incremental upgrade needs stepSizePercent, intervalSeconds and gatewayClassName, 0 <= step <= surge <= 100.",
+        "An incremental upgrade needs stepSizePercent, intervalSeconds, gatewayClassName; 0 <= step <= surge <= 100.",
         "complete clusterUpgradeOptions",
         _options,
     ),

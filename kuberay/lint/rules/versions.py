@@ -91,11 +91,11 @@ def _feature(document: Document, bundle: Bundle) -> Iterator[Problem]:
             sentence = f"it needs the operator's feature gate {gate.feature}, which is off by default"
             yield Problem(place, sentence, f"start the operator with --feature-gates={gate.feature}=true")
     kind = document.root.at("spec", "upgradeStrategy", "type")
-    if document.kind == "RayService" and kind.value == "NewClusterWithIncrementalUpgrade":
-        if (1, 5) <= bundle.kuberay < (1, 7):
-            gate_name = "RayServiceIncrementalUpgrade"
-            sentence = f"it needs the operator's feature gate {gate_name}, off by default before KubeRay 1.7"
-            yield Problem(kind, sentence, f"start the operator with --feature-gates={gate_name}=true")
+    incremental = document.kind == "RayService" and kind.value == "NewClusterWithIncrementalUpgrade"
+    if incremental and (1, 5) <= bundle.kuberay < (1, 7):
+        gate_name = "RayServiceIncrementalUpgrade"
+        sentence = f"it needs the operator's feature gate {gate_name}, off by default before KubeRay 1.7"
+        yield Problem(kind, sentence, f"start the operator with --feature-gates={gate_name}=true")
 
 
 def _missing(document: Document, bundle: Bundle) -> Iterator[Problem]:
