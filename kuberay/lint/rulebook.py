@@ -52,16 +52,3 @@ RULES: tuple[Rule, ...] = (
     *jobs.RULES,
     *cluster_settings.RULES,
 )
-
-
-def rules_table() -> str:
-    """All rules as a Markdown table, for the docs."""
-    rows = [
-        f"| `{rule.id}` | {rule.severity} | {_cell(rule.reason)} | {_cell(rule.fix)} |"
-        for rule in sorted(RULES, key=lambda rule: rule.id)
-    ]
-    return "\n".join(["| rule | severity | reason | fix |", "| --- | --- | --- | --- |", *rows]) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "\\<")

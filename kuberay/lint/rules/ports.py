@@ -12,6 +12,7 @@ from kuberay.lint.place import Place
 from kuberay.lint.views import Group, clusters_of
 
 SERVE_PORT = 8000
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WANTED = {"gcs-server": 6379, "client": 10001}
 PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -67,12 +68,22 @@ def _agree(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 def _loopback(document: Document, bundle: Bundle) -> Iterator[Problem]:
     host = document.serve.at("http_options", "host")
-    if document.kind == "RayService" and host.value in ("127.0.0.1", "localhost", "::1"):
+    if document.kind == "RayService" and host.value in LOOPBACK:
         yield Problem(host, f"Serve listens on {host.value}, which no other pod reaches")
+    if document.platform is not None and document.platform.serve.at("http_options", "host").value in LOOPBACK:
+        sentence = "its Serve config listens on the loopback address, which no other pod reaches"
+        yield Problem(document.root.at("platform"), sentence, "set http_options.host to 0.0.0.0 there")
     for cluster in clusters_of(document):
         shown = cluster.head.params.at("dashboard-host")
-        if shown.value in ("127.0.0.1", "localhost", "::1"):
+        if shown.value in LOOPBACK:
             yield Problem(shown, f"the dashboard listens on {shown.value}, where the operator does not reach it")
+
+
+def _no_endpoint(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    location = document.serve.at("proxy_location")
+    excluded = document.root.at("spec", "excludeHeadPodFromServeSvc").value is True
+    if document.kind == "RayService" and location.value in ("HeadOnly", "Disabled") and excluded:
+        yield Problem(location, f"proxy_location is {location.value}, and the head gets no requests")
 
 
 RULES = (
@@ -111,6 +122,13 @@ RULES = (
         "The service sends requests to the declared port, on which nothing listens then.",
         "make http_options.port and the port serve agree",
         _agree,
+    ),
+    Rule(
+        "no-endpoint",
+        "error",
+        "excludeHeadPodFromServeSvc takes the head out of the service; without proxies on workers nothing is in it.",
+        "set proxy_location: EveryNode, or excludeHeadPodFromServeSvc: false",
+        _no_endpoint,
     ),
     Rule(
         "listens-on-loopback",
