@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kuberay.lint.finding import Problem
 from kuberay.lint.place import Place, written
 from kuberay.lint.schema.tables import Node, Schema
-from kuberay.lint.suggest import closest, home
+from kuberay.lint.suggest import closest, home, respelt
 
 JSON_NAMES: dict[type, str] = {str: "string", dict: "object", list: "array"}
 
@@ -54,15 +54,14 @@ class _Check:
         for key in node.required:
             field = self._schema.node(node.fields[key])
             if not place.at(key).given and field.default is None and key not in place.value:
-                yield Fault("missing-key", Problem(place, f"{written(place.path)} has no {key}", f"add {key}"))
+                yield Fault("missing-key", Problem(place.at(key), f"{_last(place)} has no {key}", f"add {key}"))
 
     def _unknown(self, entry: Place, key: str, node: Node, above: list[tuple[Node, str]]) -> Fault:
-        meant = closest(key, node.fields)
-        if meant is None:
-            where = home(key, above, self._schema)
-            if where is not None:
-                fix = f"move it to {where}" if where else "move it to the top"
-                return Fault("misplaced-key", Problem(entry, f"{key} is no field here", fix))
+        meant, surely = closest(key, node.fields), respelt(key, node.fields)
+        where = home(key, above, self._schema) if surely is None else None
+        if where is not None:
+            fix = f"move it to {where}" if where else "move it to the top"
+            return Fault("misplaced-key", Problem(entry, f"{key} is no field here", fix))
         fix = f"did you mean {meant}?" if meant else f"remove it, or use one of: {_listed(node.fields)}"
         return Fault("unknown-key", Problem(entry, f"{key} is no field here", fix))
 

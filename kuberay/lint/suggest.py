@@ -18,6 +18,11 @@ def closest(word: str, words: Iterable[str]) -> str | None:
     return bare[near[0]] if near else None
 
 
+def respelt(word: str, words: Iterable[str]) -> str | None:
+    """The word of the same letters: `max_replicas` for `maxReplicas`."""
+    return next((candidate for candidate in words if _bare(candidate) == _bare(word)), None)
+
+
 def _bare(word: str) -> str:
     return word.replace("_", "").replace("-", "").lower()
 

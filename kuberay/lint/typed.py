@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from kuberay.lint.finding import Problem
 from kuberay.lint.place import Place, written
 from kuberay.lint.structure import Fault
-from kuberay.lint.suggest import closest
+from kuberay.lint.suggest import closest, respelt
 
 Model = type[BaseModel]
 
@@ -54,10 +54,10 @@ def _fault(item: ErrorDetails, root: Place, model: Model) -> Fault:
 
 def _unknown(place: Place, key: str, path: tuple[str | int, ...], model: Model) -> Fault:
     fields = _model_at(model, path[:-1]).model_fields
-    meant = closest(key, fields)
-    if meant is not None:
-        return Fault("unknown-key", Problem(place, f"{key} is no option here", f"did you mean {meant}?"))
     home = next((where for where, other in _models(model) if key in other.model_fields), None)
+    meant = closest(key, fields)
+    if meant is not None and (home is None or respelt(key, fields)):
+        return Fault("unknown-key", Problem(place, f"{key} is no option here", f"did you mean {meant}?"))
     if home is not None:
         return Fault("misplaced-key", Problem(place, f"{key} is no option here", f"move it to {home or 'the top'}"))
     return Fault("unknown-key", Problem(place, f"{key} is no option here", f"use one of: {', '.join(fields)}"))
