@@ -40,7 +40,7 @@ def _serve(document: Document, bundle: Bundle) -> Iterator[Problem]:
 def _others(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
         ports = ports_of(cluster.head)
-        numbers = {port.at("containerPort").value for port in ports.values()}
+        numbers = [port.at("containerPort").value for port in ports.values()]
         absent = [f"{name} {number}" for name, number in WANTED.items() if ports and number not in numbers]
         if absent:
             yield Problem(cluster.head.ray.at("ports"), f"the head service will not have {' and '.join(absent)}")

@@ -36,7 +36,7 @@ def _port(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
         for group in cluster.groups:
             # The operator adds this one.
-            names = {port.at("name").value for port in group.ray.at("ports").items} | {"metrics"}
+            names = {port.at("name").text for port in group.ray.at("ports").items} | {"metrics"}
             for probe in _probes(group):
                 for handler in ("httpGet", "tcpSocket"):
                     port = probe.at(handler, "port")
