@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kuberay.lint.finding import Problem
-from kuberay.lint.place import Place, written
+from kuberay.lint.place import Path, Place, written
 from kuberay.lint.structure import Fault
 from kuberay.lint.suggest import closest, respelt
 
@@ -32,7 +32,7 @@ def _fault(item: ErrorDetails, root: Place, model: Model) -> Fault:
     name = written(path[-1:]) if path else "the settings"
     kind = item["type"]
     if kind == "extra_forbidden":
-        return _unknown(place, str(path[-1]), path, model)
+        return _unknown(place, root, path, model)
     if kind == "missing":
         return Fault("missing-key", Problem(place, f"{name} is not set", f"add {name}"))
     if kind == "value_error":
@@ -42,7 +42,7 @@ def _fault(item: ErrorDetails, root: Place, model: Model) -> Fault:
         sentence = f"{name} has {len(str(item['input']))} characters, over {most}"
         return Fault("bad-value", Problem(place, sentence, f"shorten it to {most} characters"))
     if kind == "literal_error":
-        meant = closest(str(item["input"]), [word.strip("'") for word in item["ctx"]["expected"].split(" ")])
+        meant = closest(str(item["input"]), item["ctx"]["expected"].replace("'", "").replace(",", "").split(" "))
         fix = f"did you mean {meant}?" if meant else f"use one of {item['ctx']['expected']}"
         return Fault("bad-value", Problem(place, f"{name} is '{item['input']}'", fix))
     if kind == "string_type" and isinstance(item["input"], (int, float)):
@@ -52,9 +52,10 @@ def _fault(item: ErrorDetails, root: Place, model: Model) -> Fault:
     return Fault(rule, Problem(place, f"{name}: {item['msg'].removeprefix('Value error, ')}"))
 
 
-def _unknown(place: Place, key: str, path: tuple[str | int, ...], model: Model) -> Fault:
+def _unknown(place: Place, root: Place, path: Path, model: Model) -> Fault:
+    key = str(path[-1])
     fields = _model_at(model, path[:-1]).model_fields
-    home = next((where for where, other in _models(model) if key in other.model_fields), None)
+    home = _home(key, root, path[:-1], model)
     meant = closest(key, fields)
     if meant is not None and (home is None or respelt(key, fields)):
         return Fault("unknown-key", Problem(place, f"{key} is no option here", f"did you mean {meant}?"))
@@ -63,7 +64,17 @@ def _unknown(place: Place, key: str, path: tuple[str | int, ...], model: Model) 
     return Fault("unknown-key", Problem(place, f"{key} is no option here", f"use one of: {', '.join(fields)}"))
 
 
-def _model_at(model: Model, path: tuple[str | int, ...]) -> Model:
+def _home(key: str, root: Place, path: Path, model: Model) -> str | None:
+    """Where a key is known, nearest to where it stands."""
+    for end in range(len(path), -1, -1):
+        above = written((*root.path, *path[:end])) if root.path or end else ""
+        for where, below in _models(_model_at(model, path[:end]), above):
+            if key in below.model_fields:
+                return where
+    return None
+
+
+def _model_at(model: Model, path: Path) -> Model:
     """The model that stands at a path; the nearest above it where none does."""
     for key in path:
         field = model.model_fields.get(key) if isinstance(key, str) else None
