@@ -44,3 +44,7 @@ def _sorted() -> list[Rule]:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "\\<")
+
+
+if __name__ == "__main__":
+    print(rules_table(), end="")

@@ -60,7 +60,7 @@ MISTAKES = {
         CPU_ONLY,
         PLATFORM,
         "            - num_cpus: 1\n",
-        "            - {device: gpu, num_gpus: 1, start: always, num_cpus: 1}\n            - num_cpus: 1\n",
+        "            - {name: gpu, device: gpu, num_gpus: 1, start: always, num_cpus: 1}\n            - num_cpus: 1\n",
         ("groups: gpu-pool-without-group", "add a group whose machine has gpus"),
     ),
     "too few nodes for the fewest replicas": Mistake(
