@@ -33,23 +33,23 @@ def bad(tmp_path: Path) -> Path:
 def test_a_line_names_the_file_the_place_the_rule_and_what_to_do(bad: Path) -> None:
     assert run(bad, code=1) == (
         f"{bad}:spec.serveConfigV2.applications[0].deployments[0].max_ongoing_request: unknown-key: "
-        "max_ongoing_request is no field here; did you mean max_ongoing_requests? (line 25)\n"
+        "max_ongoing_request is no field here; did you mean max_ongoing_requests? (line 26)\n"
         f"{bad}:spec.rayClusterConfig.workerGroupSpecs[0].minReplicas: group-bounds: "
-        "group 'cpu' has minReplicas 9 over maxReplicas 6; set minReplicas to maxReplicas at most (line 81)\n"
+        "group 'cpu' has minReplicas 9 over maxReplicas 6; set minReplicas to maxReplicas at most (line 82)\n"
     )
 
 
 def test_the_lines_are_those_of_the_file_inside_the_serve_config_too(bad: Path) -> None:
     lines = bad.read_text().splitlines()
-    assert "max_ongoing_request:" in lines[24]
-    assert "minReplicas: 9" in lines[80]
+    assert "max_ongoing_request:" in lines[25]
+    assert "minReplicas: 9" in lines[81]
 
 
 def test_programs_read_the_same(bad: Path) -> None:
     findings = json.loads(run(bad, "--json", code=1))["findings"]
     assert findings[1] == {
         "file": str(bad),
-        "line": 81,
+        "line": 82,
         "path": "spec.rayClusterConfig.workerGroupSpecs[0].minReplicas",
         "rule": "group-bounds",
         "severity": "error",
