@@ -157,13 +157,12 @@ def is_local(settings: Settings) -> bool:
 
 
 def _listed(document: Document) -> Iterator[Demand]:
-    for app in document.serve.at("applications").items:
-        for deployment in app.at("deployments").items:
-            options = deployment.at("ray_actor_options")
-            if options.entries and not deployment.at("placement_group_bundles").given:
-                least, most = _replicas(deployment)
-                name = deployment.at("name").text or "without a name"
-                yield Demand(name, _options(options), least, most, options)
+    for deployment in document.deployments:
+        options = deployment.at("ray_actor_options")
+        if options.entries and not deployment.at("placement_group_bundles").given:
+            least, most = _replicas(deployment)
+            name = deployment.at("name").text or "without a name"
+            yield Demand(name, _options(options), least, most, options)
 
 
 def _options(options: Place) -> dict[str, float]:

@@ -7,7 +7,9 @@ from weakref import WeakKeyDictionary
 from pydantic import ValidationError
 
 from kuberay.lint.document import Document
-from kuberay.settings import ClusterSettings
+from kuberay.lint.platform import platform_of
+from kuberay.settings import ClusterSettings, NodeGroup
+from serve_app.settings import Settings
 
 _settings: WeakKeyDictionary[Document, ClusterSettings | ValidationError | None] = WeakKeyDictionary()
 
@@ -32,3 +34,16 @@ def settings_of(document: Document) -> ClusterSettings | None:
     """The settings, if the document has some and they can be used."""
     settings = read_cluster(document)
     return settings if isinstance(settings, ClusterSettings) else None
+
+
+def both_of(document: Document) -> tuple[ClusterSettings, Settings] | None:
+    """Cluster settings and the platform's, where both can be used."""
+    settings = settings_of(document)
+    platform = platform_of(document.platform) if document.platform is not None else None
+    return (settings, platform) if settings is not None and platform is not None else None
+
+
+def groups_of(document: Document) -> list[tuple[int, NodeGroup]]:
+    """The node groups and their positions; none where the settings cannot be used."""
+    settings = settings_of(document)
+    return list(enumerate(settings.groups)) if settings is not None else []

@@ -76,6 +76,16 @@ class Document:
         path = (*self.root.path, "spec", "serveConfigV2")
         return Place(self.inner.value if self.inner is not None else None, path)
 
+    @property
+    def applications(self) -> list[Place]:
+        """Those of the Serve config."""
+        return self.serve.at("applications").items
+
+    @property
+    def deployments(self) -> list[Place]:
+        """Those whose options the Serve config writes."""
+        return [deployment for app in self.applications for deployment in app.at("deployments").items]
+
     def line(self, path: Path) -> int:
         """Line of the value, or of the nearest above it that has one."""
         block = (*self.root.path, "spec", "serveConfigV2")

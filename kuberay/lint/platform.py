@@ -22,7 +22,7 @@ def arguments_of(document: Document) -> Place:
     """
     if document.form == "platform":
         return document.root
-    for app in document.serve.at("applications").items:
+    for app in document.applications:
         if app.at("import_path").value == IMPORT_PATH and "settings_file" not in app.at("args").entries:
             return app.at("args") if app.at("args").given else Place({}, app.at("args").path)
     return Place(None)

@@ -31,14 +31,13 @@ def _shutdown_s(document: Document) -> tuple[str, float]:
     settings = platform_of(document)
     if settings is not None:
         longest = ("the platform", settings.drain_s)
-    for app in document.serve.at("applications").items:
-        for deployment in app.at("deployments").items:
-            timeout_s, loop_s = (
-                deployment.at(key).number for key in ("graceful_shutdown_timeout_s", "graceful_shutdown_wait_loop_s")
-            )
-            total_s = (SHUTDOWN_S if timeout_s is None else timeout_s) + (WAIT_LOOP_S if loop_s is None else loop_s)
-            if total_s > longest[1]:
-                longest = (f"deployment '{deployment.at('name').text}'", total_s)
+    for deployment in document.deployments:
+        timeout_s, loop_s = (
+            deployment.at(key).number for key in ("graceful_shutdown_timeout_s", "graceful_shutdown_wait_loop_s")
+        )
+        total_s = (SHUTDOWN_S if timeout_s is None else timeout_s) + (WAIT_LOOP_S if loop_s is None else loop_s)
+        if total_s > longest[1]:
+            longest = (f"deployment '{deployment.at('name').text}'", total_s)
     return longest
 
 

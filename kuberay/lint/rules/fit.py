@@ -70,13 +70,12 @@ def _most(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 def _labels(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster, _, _ in clusters_and_demands(document):
-        for app in document.serve.at("applications").items:
-            for deployment in app.at("deployments").items:
-                selector = deployment.at("ray_actor_options", "label_selector")
-                wanted = {key: value for key, value in selector.texts.items() if _is_checked(key, value)}
-                if wanted and not any(wanted.items() <= labels.items() for labels in _labels_of(cluster)):
-                    said = ", ".join(f"{key}={value}" for key, value in wanted.items())
-                    yield Problem(selector, f"no group has the labels {said}")
+        for deployment in document.deployments:
+            selector = deployment.at("ray_actor_options", "label_selector")
+            wanted = {key: value for key, value in selector.texts.items() if _is_checked(key, value)}
+            if wanted and not any(wanted.items() <= labels.items() for labels in _labels_of(cluster)):
+                said = ", ".join(f"{key}={value}" for key, value in wanted.items())
+                yield Problem(selector, f"no group has the labels {said}")
 
 
 def _is_checked(key: str, value: str) -> bool:

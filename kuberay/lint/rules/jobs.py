@@ -122,7 +122,7 @@ def _schedule(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 
 _CRON_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-_CRON_NAMES = (
+_CRON_NAMES: tuple[Mapping[str, int], ...] = (
     {},
     {},
     {},

@@ -66,7 +66,7 @@ def _matches(expression: Place, labels: dict[str, str]) -> bool:
         return labels.get(key) in values
     if operator == "NotIn":
         return labels.get(key) not in values
-    return (key in labels) == (operator != "DoesNotExist")
+    return (key not in labels) if operator == "DoesNotExist" else key in labels
 
 
 def _selectors(document: Document) -> Iterator[Place]:

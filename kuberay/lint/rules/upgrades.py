@@ -23,7 +23,8 @@ def _spec(document: Document) -> Place:
 
 
 def _incremental(document: Document) -> bool:
-    return _spec(document).at("upgradeStrategy", "type").value == "NewClusterWithIncrementalUpgrade"
+    kind = _spec(document).at("upgradeStrategy", "type")
+    return bool(kind.value == "NewClusterWithIncrementalUpgrade")
 
 
 def _type(document: Document, bundle: Bundle) -> Iterator[Problem]:

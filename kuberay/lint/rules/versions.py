@@ -162,7 +162,7 @@ def _ray_gates(cluster: Cluster) -> Iterator[tuple[Place, str, Version]]:
     for group in cluster.workers:
         if group.place.at("priority").integer:
             yield group.place.at("priority"), "a group's priority", (2, 56, 0)
-    for app in cluster.document.serve.at("applications").items:
+    for app in cluster.document.applications:
         for deployment in app.at("deployments").items:
             selector = deployment.at("ray_actor_options", "label_selector")
             if selector.given:
