@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kuberay.lint.bundle import Bundle
@@ -12,11 +13,11 @@ from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
 from kuberay.lint.platform import arguments_of, platform_of, slowest_slo_s
 from kuberay.lint.version import parse_version
+from kuberay.render.drain import STOP_S, drain
+from kuberay.render.errors import RenderError
+from kuberay.render.versions import known
 from kuberay.workload import workload
 from serve_app.settings import SettingsError
-
-NOTICE_S = {"eks": 120.0, "gke": 30.0, "aks": 30.0}
-"""Between a provider's word and the end of a spot machine, seconds."""
 
 
 def _file(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -52,42 +53,40 @@ def _versions(document: Document, bundle: Bundle) -> Iterator[Problem]:
     settings = settings_of(document)
     if settings is None:
         return
-    kuberay, ray = parse_version(settings.kuberay_version) or (), parse_version(settings.ray_version) or ()
-    wanted: list[tuple[Place, str, tuple[int, ...], tuple[int, ...]]] = [
-        (document.root.at("groups", index, "priority"), "a priority", (1, 7), (2, 56))
-        for index, group in groups_of(document)
-        if group.priority
-    ]
-    if settings.token_secret is not None:
-        wanted.append((document.root.at("token_secret"), "token_secret", (1, 5), (2, 52)))
-    if settings.upgrade.strategy == "incremental":
-        wanted.append((document.root.at("upgrade", "strategy"), "an incremental upgrade", (1, 5), ()))
-    for place, what, least_kuberay, least_ray in wanted:
-        if kuberay < least_kuberay:
-            sentence = f"{what} needs KubeRay {'.'.join(map(str, least_kuberay))}"
-            yield Problem(place, f"{sentence}, and kuberay_version is {settings.kuberay_version}")
-        if ray < least_ray:
-            sentence = f"{what} needs Ray {'.'.join(map(str, least_ray))}"
-            yield Problem(place, f"{sentence}, and ray_version is {settings.ray_version}")
+    try:
+        has_priority = known(settings).priority
+    except RenderError as error:
+        option = re.split(r"[ :]", str(error))[0]
+        yield _unrendered(document.root.at(option), error)
+        return
+    for index, group in groups_of(document):
+        if group.priority and not has_priority:
+            place = document.root.at("groups", index, "priority")
+            versions = f"kuberay_version is {settings.kuberay_version}, ray_version {settings.ray_version}"
+            yield Problem(place, f"a priority needs KubeRay 1.7 and Ray 2.56, and {versions}")
 
 
 def _drain(document: Document, bundle: Bundle) -> Iterator[Problem]:
     both = both_of(document)
-    if both is None or both[0].drain_s is None:
+    if both is None:
         return
     settings, platform = both
-    place, drain_s = document.root.at("drain_s"), both[0].drain_s
-    slo_s = slowest_slo_s(platform) or 0.0
-    if drain_s < max(platform.drain_s, slo_s):
-        needs = (
-            f"its slowest SLO is {slo_s:g} s" if slo_s > platform.drain_s else f"replicas take {platform.drain_s:g} s"
-        )
-        needed_s = max(platform.drain_s, slo_s)
-        yield Problem(place, f"pods end after drain_s {drain_s:g}, and {needs}", f"set drain_s to {needed_s:g} or more")
-    notice_s = NOTICE_S.get(settings.provider)
-    if notice_s is not None and drain_s > notice_s and any(group.market == "spot" for group in settings.groups):
-        sentence = f"pods want {drain_s:g} s to end, and {settings.provider} gives {notice_s:g} s notice of spot nodes"
-        yield Problem(place, sentence, f"set drain_s to {notice_s:g} at most")
+    for group in settings.groups:
+        try:
+            grace_s = drain(settings, group, platform.drain_s).grace_s
+        except RenderError as error:
+            yield _unrendered(document.root.at("drain_s"), error)
+            continue
+        slo_s = slowest_slo_s(platform) or 0.0
+        if grace_s < slo_s:
+            sentence = f"pods of group '{group.name}' end after {grace_s} s, and the slowest SLO is {slo_s:g} s"
+            yield Problem(document.root.at("drain_s"), sentence, f"set drain_s to {slo_s + STOP_S:g} or more")
+
+
+def _unrendered(place: Place, error: RenderError) -> Problem:
+    """What rendering says, whose sentences end with what to do."""
+    sentence, _, fix = str(error).partition("; ")
+    return Problem(place, sentence, fix or None)
 
 
 def _slow(document: Document, bundle: Bundle) -> Iterator[Problem]:

@@ -85,7 +85,7 @@ CASES: dict[str, tuple[Edits, Edits, str, Edits, Edits]] = {
     ),
     "spot-not-first": ({"groups[0].priority": 10}, {}, "groups[1]", {"groups[0].priority": 9}, {}),
     "settings-version": ({"kuberay_version": "1.6.2"}, {}, "groups[1].priority", {"kuberay_version": "1.7.0"}, {}),
-    "settings-drain": ({"drain_s": 20}, {}, "drain_s", {"drain_s": 30}, {}),
+    "settings-drain": ({"drain_s": 30}, {}, "drain_s", {"drain_s": 37}, {}),
     "settings-slo": ({}, {f"{APP}models[0].pools[0].autoscaling.slo_s": 40}, "platform", {}, {}),
     "settings-redis": (
         {"redis": {"address": "redis", "password_secret": "redis"}},
