@@ -160,7 +160,7 @@ def _listed(document: Document) -> Iterator[Demand]:
     for deployment in document.deployments:
         options = deployment.at("ray_actor_options")
         if options.entries and not deployment.at("placement_group_bundles").given:
-            least, most = _replicas(deployment)
+            least, most = replica_bounds(deployment)
             name = deployment.at("name").text or "without a name"
             yield Demand(name, _options(options), least, most, options)
 
@@ -174,7 +174,8 @@ def _options(options: Place) -> dict[str, float]:
     return {name: amount for name, amount in amounts.items() if amount}
 
 
-def _replicas(deployment: Place) -> tuple[int, int]:
+def replica_bounds(deployment: Place) -> tuple[int, int]:
+    """Fewest and most replicas of a deployment as its options say."""
     scaling = deployment.at("autoscaling_config")
     if scaling.entries:
         least, most = scaling.at("min_replicas").integer, scaling.at("max_replicas").integer

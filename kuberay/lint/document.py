@@ -8,11 +8,15 @@ from typing import Literal
 
 from kuberay.lint.place import Path, Place
 from kuberay.lint.yaml_text import Parsed, parse
-from kuberay.settings import ClusterSettings
 from serve_app.settings import Settings
 
 Form = Literal["kubernetes", "cluster", "serve", "platform", "unknown", "broken"]
 """kubernetes: a manifest. cluster: `cluster.yaml`. serve: a Serve config file. platform: the platform's settings."""
+
+
+# Several keys of each, so that one that is misspelt does not make a file unknown.
+OF_SERVE = {"applications", "http_options", "grpc_options", "proxy_location"}
+OF_CLUSTER = {"platform", "provider", "images", "groups", "head", "ray_version", "kuberay_version"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +43,11 @@ class Document:
         if self.error is not None:
             return "broken"
         keys = set(self.root.entries)
-        if {"apiVersion", "kind"} <= keys or (keys & {"apiVersion", "kind"} and "spec" in keys):
+        if {"apiVersion", "kind"} <= keys or (keys & {"apiVersion", "kind"} and keys & {"metadata", "spec"}):
             return "kubernetes"
-        if "applications" in keys:
+        if keys & OF_SERVE:
             return "serve"
-        if "groups" in keys and len(keys & set(ClusterSettings.model_fields)) > 1:
+        if len(keys & OF_CLUSTER) > 1:
             return "cluster"
         if "models" in keys and keys & set(Settings.model_fields):
             return "platform"

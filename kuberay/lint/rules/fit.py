@@ -15,6 +15,7 @@ from kuberay.lint.capacity import (
     in_words,
     lacking,
     nodes_of_settings,
+    replica_bounds,
     short_of,
 )
 from kuberay.lint.cluster import settings_of
@@ -22,6 +23,7 @@ from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
 from kuberay.lint.views import Cluster
+from kuberay.workload import CPU
 
 ONE_VALUE = re.compile(r"[\w./-]+")
 """A selector of a label by one value; others (`!x`, `in(x, y)`) are not looked at."""
@@ -68,6 +70,20 @@ def _most(document: Document, bundle: Bundle) -> Iterator[Problem]:
                 yield Problem(groups, f"{sentence}{in_words(name, has)}")
 
 
+def _spread(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    for _, nodes, _ in clusters_and_demands(document):
+        for deployment in document.deployments:
+            per_node = deployment.at("max_replicas_per_node")
+            least = replica_bounds(deployment)[0]
+            # A head without CPUs takes none.
+            num_nodes = sum(group.max_nodes for group in nodes if group.resources.get(CPU))
+            if per_node.integer is not None and 0 < per_node.integer * num_nodes < least:
+                sentence = (
+                    f"{least} replicas, at most {per_node.integer} on a node, need more than the {num_nodes} nodes"
+                )
+                yield Problem(per_node, f"{sentence} that there can be")
+
+
 def _labels(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster, _, _ in clusters_and_demands(document):
         for deployment in document.deployments:
@@ -111,6 +127,13 @@ RULES = (
         "Serve asks for more replicas than the groups can ever hold: the last stay pending when load is highest.",
         "raise max_nodes (maxReplicas), or lower max_replicas",
         _most,
+    ),
+    Rule(
+        "spread-over-too-few-nodes",
+        "error",
+        "Replicas beyond max_replicas_per_node on every node stay pending, so the deployment never finishes.",
+        "raise max_replicas_per_node or maxReplicas, or lower the number of replicas",
+        _spread,
     ),
     Rule(
         "label-selector-unmatched",

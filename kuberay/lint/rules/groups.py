@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kuberay.lint.bundle import Bundle
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
+from kuberay.lint.rules.versions import OFFICIAL_IMAGES
 from kuberay.lint.views import UNBOUNDED, clusters_of
+
+RAY_NAMES = ("ray", "ray-head", "ray-worker")
+LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?", re.ASCII)
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 
 
 def _bounds(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -55,16 +61,23 @@ def _containers(document: Document, bundle: Bundle) -> Iterator[Problem]:
 def _first(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
         for group in cluster.groups:
-            images = [_name(container.at("image").text) for container in group.containers]
             names = [container.at("name").text or "" for container in group.containers]
-            looks = ["ray" in image or name.startswith("ray") for image, name in zip(images, names, strict=True)]
+            images = [(container.at("image").text or "").rpartition("/")[2] for container in group.containers]
+            looks = [
+                name in RAY_NAMES or image.partition(":")[0] in OFFICIAL_IMAGES
+                for name, image in zip(names, images, strict=True)
+            ]
             if any(looks) and not looks[0]:
                 fix = f"put '{names[looks.index(True)]}' first"
                 yield Problem(group.ray, f"Ray would be started in container '{names[0]}'", fix)
 
 
-def _name(image: str | None) -> list[str]:
-    return (image or "").rpartition("/")[2].partition(":")[0].split("-")
+def _labels(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    for cluster in clusters_of(document):
+        for group in cluster.groups:
+            for key, value in group.place.at("labels").texts.items():
+                if not LABEL_KEY.fullmatch(key) or not LABEL_VALUE.fullmatch(value):
+                    yield Problem(group.place.at("labels", key), f"{group.called} has the label '{key}: {value}'")
 
 
 def _suspended(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -138,6 +151,13 @@ RULES = (
         "The operator takes containers[0] for Ray's, whatever it is called.",
         "put the Ray container first",
         _first,
+    ),
+    Rule(
+        "group-label-form",
+        "error",
+        "Ray's labels follow Kubernetes' syntax; the operator rejects others.",
+        "use at most 63 letters, digits, hyphens, dots and underscores, an optional DNS name with / before the key",
+        _labels,
     ),
     Rule(
         "suspended-group",

@@ -118,8 +118,12 @@ def _head(document: Document, bundle: Bundle) -> Iterator[Problem]:
         spot = spot_label(head)
         if spot is not None:
             yield Problem(head.pod.at("nodeSelector"), f"the head goes to spot nodes ({spot.key})")
-        if head.gpus > 0:
-            yield Problem(head.ray.at("resources", "limits"), "the head takes a GPU", "remove the GPU from the head")
+
+
+def _head_gpu(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    for cluster in clusters_of(document):
+        if cluster.kind == "RayService" and cluster.workers and cluster.head.gpus > 0:
+            yield Problem(cluster.head.ray.at("resources", "limits"), "the head takes a GPU")
 
 
 def _without(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -173,11 +177,18 @@ RULES = (
         _tolerates,
     ),
     Rule(
-        "head-node",
+        "head-on-spot",
         "error",
-        "A head that is reclaimed takes the cluster with it, and a GPU on it serves nobody.",
-        "keep the head on on-demand CPU nodes",
+        "A head that is reclaimed takes the cluster with it.",
+        "keep the head on on-demand nodes",
         _head,
+    ),
+    Rule(
+        "head-with-gpu",
+        "warning",
+        "A head without replicas needs no GPU, and one with replicas loses them with itself.",
+        "remove the GPU from the head, and give it to a worker group",
+        _head_gpu,
     ),
     Rule(
         "gpu-toleration-without-gpu",

@@ -42,6 +42,22 @@ def _start_resources(document: Document, bundle: Bundle) -> Iterator[Problem]:
                 yield Problem(place, f"rayStartParams.resources of {group.called} is no JSON once a shell has read it")
 
 
+def _start_quotes(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    for cluster in clusters_of(document):
+        for group in cluster.groups:
+            for name, place in group.params.entries.items():
+                if place.text is not None and name != "resources" and not _is_shell(place.text):
+                    yield Problem(place, f"rayStartParams.{name} of {group.called} has a quote without its other half")
+
+
+def _is_shell(text: str) -> bool:
+    try:
+        shlex.split(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _survives_shell(text: str) -> bool:
     try:
         words = shlex.split(text)
@@ -155,6 +171,13 @@ RULES = (
         "rayStartParams pass through a shell, which takes the quotes out of JSON; ray start then fails.",
         """quote it twice, as in resources: '"{\\"name\\": 1}"', or use the group's resources""",
         _start_resources,
+    ),
+    Rule(
+        "start-param-quotes",
+        "error",
+        "rayStartParams pass through a shell, in which an open quote takes all that follows.",
+        "close the quote",
+        _start_quotes,
     ),
     Rule(
         "worker-num-cpus",

@@ -11,7 +11,8 @@ from kuberay.lint.place import Place
 from kuberay.lint.platform import IMPORT_PATH, platform_of
 
 AUTO_MAX_REPLICAS = 100
-BATCH_KEYS = ("max_batch_size", "batch_size")
+BATCH_KEY = "max_batch_size"
+"""As Serve's own batching calls it; where a deployment takes it from its user_config."""
 
 
 def _replicas(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -53,7 +54,7 @@ def _batches(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _batch_size(place: Place, depth: int = 0) -> int | None:
-    sizes = [place.at(key).integer for key in BATCH_KEYS]
+    sizes = [place.at(BATCH_KEY).integer]
     sizes += [_batch_size(child, depth + 1) for child in place.entries.values() if depth < 4]
     return max((size for size in sizes if size is not None), default=None)
 

@@ -37,6 +37,9 @@ def _incomplete(document: Document, bundle: Bundle) -> Iterator[Problem]:
         if document.root.at(key).text is None:
             yield Problem(document.root.at(key), f"the manifest has no {key}", f"add {key}")
     metadata = document.root.at("metadata")
+    # Some files of tools (kustomize, kind) have the form of manifests and no metadata at all.
+    if not metadata.given and not document.is_ray:
+        return
     if metadata.at("name").text is None and metadata.at("generateName").text is None:
         yield Problem(metadata.at("name"), "the manifest has no metadata.name", "add metadata.name")
 

@@ -91,6 +91,13 @@ def _head_service(document: Document, bundle: Bundle) -> Iterator[Problem]:
             yield Problem(name, "headService has a name, under which the service of the next cluster could not be made")
 
 
+def _ingress(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    for cluster in clusters_of(document):
+        options = cluster.head.place.at("ingressOptions")
+        if options.given and cluster.head.place.at("enableIngress").value is not True:
+            yield Problem(options, "ingressOptions are read with enableIngress alone")
+
+
 def _serve_service(document: Document, bundle: Bundle) -> Iterator[Problem]:
     service = _spec(document).at("serveService")
     if service.given and _incremental(document):
@@ -192,6 +199,13 @@ RULES = (
         "The operator rejects a fixed name, which two clusters of an upgrade would share.",
         "remove headService.metadata.name",
         _head_service,
+    ),
+    Rule(
+        "ingress-options-unused",
+        "warning",
+        "Without enableIngress no Ingress is made; with it, one for the dashboard, not for Serve.",
+        "set enableIngress: true; for Serve write an Ingress of your own",
+        _ingress,
     ),
     Rule(
         "serve-service-ignored",

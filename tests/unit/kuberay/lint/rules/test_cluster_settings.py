@@ -119,6 +119,7 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
 
 LOAD_ERRORS: dict[str, tuple[Edits, str, str]] = {
     "a misspelt option": ({"groups[0].max_node": 3}, "groups[0].max_node: unknown-key", "did you mean max_nodes?"),
+    "the option of the groups itself misspelt": ({"groupes": []}, "groupes: unknown-key", "did you mean groups?"),
     "an option in the wrong place": ({"groups[0].gpus": 1}, "groups[0].gpus: misplaced-key", "groups[0].machine"),
     "an option that is left out": ({"images": {}}, "images.cpu: missing-key", "add cpu"),
     "a word that is none of the choices": ({"groups[0].market": "spott"}, "bad-value", "did you mean spot?"),

@@ -92,6 +92,7 @@ GROUPS = [
     Case("unbounded-group", {"W.maxReplicas": DROP}, "W.maxReplicas"),
     Case("no-container", {"WP.containers": []}, "WP.containers"),
     Case("ray-container-first", {"WC.name": "proxy", "WC.image": "envoy:1", "WP.containers[1]": {"name": "ray"}}, "WC"),
+    Case("group-label-form", {"W.labels": {"a b": "c"}}, 'W.labels["a b"]', {"W.labels": {"shop.io/a_b": "c-1"}}),
     Case("suspended-group", {"W.suspend": True}, "W.suspend", {"W.suspend": False}),
     Case(
         "workers-to-delete",
@@ -132,6 +133,12 @@ RESOURCES = [
         {"W.rayStartParams.resources": '{"slot": 1}'},
         "W.rayStartParams.resources",
         {"W.rayStartParams.resources": '"{\\"slot\\": 1}"'},
+    ),
+    Case(
+        "start-param-quotes",
+        {"W.rayStartParams.node-ip-address": '"10.0.0.1'},
+        "W.rayStartParams.node-ip-address",
+        {"W.rayStartParams.node-ip-address": "$MY_POD_IP"},
     ),
     Case("worker-num-cpus", {"W.rayStartParams.num-cpus": "4"}, "W.rayStartParams.num-cpus"),
     Case("cpu-unset", {"WC.resources.limits.cpu": DROP, "WC.resources.requests.cpu": DROP}, "WC.resources"),
@@ -288,6 +295,12 @@ UPGRADES = [
         {"H.headService.metadata.labels": {"a": "b"}},
     ),
     Case(
+        "ingress-options-unused",
+        {"H.ingressOptions": {"host": "shop.example.com"}},
+        "H.ingressOptions",
+        {"H.ingressOptions": {"host": "shop.example.com"}, "H.enableIngress": True},
+    ),
+    Case(
         "serve-service-ignored",
         {"spec.serveService.spec.selector": {"a": "b"}},
         "spec.serveService.spec.selector",
@@ -411,7 +424,8 @@ MARKETS = [
             "WP.tolerations": [{"key": "kubernetes.azure.com/scalesetpriority", "value": "spot"}],
         },
     ),
-    Case("head-node", {"HP.nodeSelector": SPOT}, "HP.nodeSelector"),
+    Case("head-on-spot", {"HP.nodeSelector": SPOT}, "HP.nodeSelector"),
+    Case("head-with-gpu", {'HC.resources.limits["nvidia.com/gpu"]': 1}, "HC.resources.limits"),
     Case("gpu-toleration-without-gpu", {"WP.tolerations": [{"key": "nvidia.com/gpu", **EXISTS}]}, "WP.tolerations[0]"),
     Case("gpu-toleration-without-gpu", {"WP.tolerations": [EXISTS]}, "WP.tolerations[0]"),
     Case("gpu-without-toleration", {"GP.tolerations": DROP}, "GP.tolerations", {"GP.tolerations": [EXISTS]}),

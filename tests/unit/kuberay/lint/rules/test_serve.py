@@ -120,6 +120,13 @@ CASES = [
         {"D.autoscaling_config.max_replicas": 18},
     ),
     Case(
+        "spread-over-too-few-nodes",
+        {"D.max_replicas_per_node": 1, "D.autoscaling_config": DROP, "D.num_replicas": 10},
+        "D.max_replicas_per_node",
+        {"D.max_replicas_per_node": 1, "D.autoscaling_config": DROP, "D.num_replicas": 9},
+        says="need more than the 9 nodes",
+    ),
+    Case(
         "label-selector-unmatched",
         {"D.ray_actor_options.label_selector": {"tier": "gold"}},
         "D.ray_actor_options.label_selector",

@@ -29,7 +29,7 @@ def test_a_rule_finds_what_breaks_it_at_its_line(rule: str) -> None:
 
 
 def test_a_broken_document_hides_neither_those_before_nor_those_after_it() -> None:
-    broken = "kind: ConfigMap\nspec: {}\n---\na: [1\n---\nkind: ConfigMap\nspec: {}\n"
+    broken = "kind: ConfigMap\nmetadata: {}\n---\na: [1\n---\nkind: ConfigMap\nmetadata: {}\n"
     found = [(finding.line, finding.rule) for finding in find(read_documents(broken, "f"))]
     assert found == [
         (1, "incomplete-manifest"),
