@@ -33,10 +33,10 @@ def test_a_broken_document_hides_neither_those_before_nor_those_after_it() -> No
     found = [(finding.line, finding.rule) for finding in find(read_documents(broken, "f"))]
     assert found == [
         (1, "incomplete-manifest"),
-        (1, "incomplete-manifest"),
+        (2, "incomplete-manifest"),
         (5, "yaml-syntax"),
         (6, "incomplete-manifest"),
-        (6, "incomplete-manifest"),
+        (7, "incomplete-manifest"),
     ]
 
 
