@@ -1,4 +1,4 @@
-"""Delete a service, in the order that leaves nothing behind: the RayService until it is gone, then what was applied for it.
+"""Delete a service, in the order that leaves nothing behind: first the RayService, then what was applied for it.
 
 Neither the operator nor its CRDs are touched: a RayService that outlives them ends never, for its finalizer waits for
 the operator.
@@ -136,8 +136,8 @@ def _redis(cluster: Cluster, now: Observation) -> str:
     jobs = [pod for pod in now.pods if pod.cluster == cluster.name and pod.obstacle]
     why = f" Its pod {jobs[0].name}: {jobs[0].state}." if jobs else ""
     return (
-        f"cluster {cluster.name} waits for the Job that takes its keys out of Redis.{why} Where Redis cannot be reached "
-        "it gives up after 300 s, or what the annotation ray.io/gcs-ft-deletion-timeout says"
+        f"cluster {cluster.name} waits for the Job that takes its keys out of Redis.{why} Where Redis cannot be "
+        "reached it gives up after 300 s, or what the annotation ray.io/gcs-ft-deletion-timeout says"
     )
 
 
