@@ -66,8 +66,8 @@ bench-peers: ## install the servers that bench measures against (1.2 GB each; PI
 			fi; \
 		done >&2; exit 1; }
 
-manifests: $(DEV) ## render the Kubernetes manifests (ARGS=... goes to python -m kuberay)
-	$(BIN)/python -m kuberay render $(ARGS)
+manifests: $(DEV) ## render the Kubernetes manifests of deploy/ (ARGS=--check only compares)
+	@for cluster in deploy/*/cluster.yaml; do $(BIN)/python -m kuberay render $$cluster $(ARGS) || exit 1; done
 
 # Five minutes: moto takes the newest boto3, s3fs an older botocore. The pip of Python 3.11 does not find the pair.
 lock: $(BIN)/python ## remake requirements/lock.txt from a new environment
