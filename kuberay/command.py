@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from kuberay.cluster import command as cluster
 from kuberay.render import command as render
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(render.app)
+app.add_typer(cluster.app)
 
 k8s = typer.Typer()
 k8s.add_typer(app, name="k8s")

@@ -70,10 +70,8 @@ def wait(
             told.lines(narrate(seen, now))
             verdict, history = judge(now, history, terminal.clock(), limits)
             seen = now
-            if verdict.state in ("ready", "failed"):
-                return _end(
-                    told, Outcome("ready" if verdict.state == "ready" else "failed", verdict.reason, now), verdict
-                )
+            if verdict.state == "ready" or verdict.state == "failed":
+                return _end(told, Outcome(verdict.state, verdict.reason, now), verdict)
         if told.elapsed_s >= timeout_s:
             return _end(told, Outcome("time limit", f"{timeout_s:.0f} s are over: {verdict.reason}", seen), verdict)
         told.heartbeat(verdict)
