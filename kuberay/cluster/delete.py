@@ -71,18 +71,16 @@ def delete(server: ApiServer, name: str, namespace: str, extent: Extent, termina
     state = _delete_service(server, name, namespace, terminal, timeout_s)
     if state is not Exit.DONE:
         return state
-    num_kept = 0
     for item in _applied(server, kinds, name, namespace):
         if item.kind in _VOLUMES and not extent.volumes:
             terminal.say(f"{item}: kept with what is on it; --volumes deletes it")
-            num_kept += 1
             continue
         if server.delete(_object(item)):
             terminal.say(f"{item}: deleted")
     if extent.namespace:
         server.delete(_object(Reference("v1", "Namespace", "", namespace)))
         terminal.say(f"Namespace {namespace}: deleted with everything in it")
-    elif num_kept == 0:
+    else:
         terminal.say(f"namespace {namespace} is left; --with-namespace deletes it")
     return Exit.DONE
 

@@ -40,7 +40,7 @@ def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: 
     """Apply manifests, and whatever else is wished.
 
     Raises:
-        ClusterError: Nothing was waited for, since it was not applied.
+        ClusterError: Nothing was changed.
     """
     name, namespace = manifests.name, manifests.namespace
     plan = prepare(server, manifests, terminal.say, is_forced=wishes.is_forced)
@@ -49,12 +49,16 @@ def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: 
             terminal.say(line)
         return Exit.DONE
     before = look(server, name, namespace)
-    carry_out(server, plan, terminal.say, is_forced=wishes.is_forced, prune=wishes.prune)
-    if not wishes.wait:
-        return Exit.DONE
-    # Where nothing was there before, everything is news; else only what the change brings about.
-    start = before if before.service else None
-    outcome = wait(partial(look, server, name, namespace), terminal, wishes.timeout_s, wishes.limits, start)
+    try:
+        carry_out(server, plan, terminal.say, is_forced=wishes.is_forced, prune=wishes.prune)
+        if not wishes.wait:
+            return Exit.DONE
+        # Where nothing was there before, everything is news; else only what the change brings about.
+        start = before if before.service else None
+        outcome = wait(partial(look, server, name, namespace), terminal, wishes.timeout_s, wishes.limits, start)
+    except ClusterError as error:
+        terminal.say(f"ended half way: {error}. Apply again: what was done already is found unchanged")
+        return Exit.FAILED
     if outcome.state == "ready":
         return settle(server, name, namespace, outcome, terminal)
     if not wishes.rollback_on_failure:
@@ -65,9 +69,13 @@ def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: 
 def settle(server: ApiServer, name: str, namespace: str, outcome: Outcome, terminal: Terminal) -> Exit:
     """End a wait: what was seen ready is remembered as good."""
     if outcome.state == "ready" and outcome.last and outcome.last.service:
-        revision = mark_good(server, name, namespace, outcome.last.service.generation)
-        if revision is not None:
-            terminal.say(f"revision {revision.number} is good, and kept to go back to")
+        try:
+            revision = mark_good(server, name, namespace, outcome.last.service.generation)
+        except ClusterError as error:  # what was waited for is there all the same
+            terminal.say(f"not remembered as good: {error}")
+        else:
+            if revision is not None:
+                terminal.say(f"revision {revision.number} is good, and kept to go back to")
     return _EXITS[outcome.state]
 
 

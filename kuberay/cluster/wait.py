@@ -74,8 +74,13 @@ def wait(
                 return _end(told, Outcome(verdict.state, verdict.reason, now), verdict)
         if told.elapsed_s >= timeout_s:
             return _end(told, Outcome("time limit", f"{timeout_s:.0f} s are over: {verdict.reason}", seen), verdict)
-        told.heartbeat(verdict)
+        told.heartbeat("still no answer from the API server" if backoff_s else _standing(verdict))
         terminal.sleep(max(POLL_S, backoff_s))
+
+
+def _standing(verdict: Verdict) -> str:
+    named = "still going" if verdict.state == "going" else "in trouble, still waiting"
+    return f"{named}: {verdict.reason}"
 
 
 def _end(told: _Told, outcome: Outcome, verdict: Verdict) -> Outcome:
@@ -113,7 +118,6 @@ class _Told:
     def forget(self, beginning: str) -> None:
         self._once = {key for key in self._once if not key.startswith(beginning)}
 
-    def heartbeat(self, verdict: Verdict) -> None:
+    def heartbeat(self, text: str) -> None:
         if self._terminal.clock() - self._last_s >= _HEARTBEAT_S:
-            named = "still going" if verdict.state == "going" else "in trouble, still waiting"
-            self.line(Line(f"{named}: {verdict.reason}"))
+            self.line(Line(text))
