@@ -6,12 +6,14 @@ import typer
 
 from kuberay.plan import command as plan
 from kuberay.lint import command as lint
+from kuberay.cluster import command as cluster
 from kuberay.render import command as render
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(render.app)
 app.add_typer(plan.app)
 app.add_typer(lint.app)
+app.add_typer(cluster.app)
 
 k8s = typer.Typer()
 k8s.add_typer(app, name="k8s")

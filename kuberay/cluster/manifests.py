@@ -13,7 +13,7 @@ from kuberay.cluster.errors import NotDone
 
 Object = dict[str, Any]
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
 PART_OF = "app.kubernetes.io/part-of"
 OURS = "headrace"
 
@@ -81,7 +81,7 @@ def reference(item: Mapping[str, Any]) -> Reference:
 
 def selector(name: str) -> str:
     """Labels of everything that was applied for a service."""
-    return f"{MANAGED_BY}={OURS},{PART_OF}={name}"
+    return f"{PART_OF}={OURS},{INSTANCE}={name}"
 
 
 def read_documents(path: Path) -> list[Object]:
@@ -116,13 +116,16 @@ def _objects(file: Path, document: Any) -> list[Object]:
     return [document]
 
 
-def arrange(documents: Iterable[Mapping[str, Any]], namespace: str | None, cluster_kinds: frozenset[str]) -> Manifests:
+def arrange(
+    documents: Iterable[Mapping[str, Any]], namespace: str | None, cluster_kinds: frozenset[str], fallback: str
+) -> Manifests:
     """Put manifests in order, into their namespace, and mark them as ours.
 
     Args:
         documents: The manifests.
-        namespace: For those that name none; others must agree with it. None: they must all name one.
+        namespace: The one that was chosen, with which all must agree; None: none was.
         cluster_kinds: Kinds that lie in no namespace.
+        fallback: Namespace of those that name none, where none was chosen.
 
     Raises:
         NotDone: There is not exactly one RayService, namespaces do not agree, or one object comes twice.
@@ -134,9 +137,9 @@ def arrange(documents: Iterable[Mapping[str, Any]], namespace: str | None, clust
     for item in items:
         metadata = item["metadata"]
         if item["kind"] not in cluster_kinds:
-            _place(item, namespace)
+            _place(item, namespace, fallback)
         labels = metadata.setdefault("labels", {}) or {}
-        metadata["labels"] = labels | {MANAGED_BY: OURS, PART_OF: services[0]}
+        metadata["labels"] = labels | {INSTANCE: services[0], PART_OF: OURS}
     seen: set[Reference] = set()
     for one in map(reference, items):
         if one in seen:
@@ -145,7 +148,7 @@ def arrange(documents: Iterable[Mapping[str, Any]], namespace: str | None, clust
     return Manifests(tuple(sorted(items, key=_rank)))
 
 
-def _place(item: Object, namespace: str | None) -> None:
+def _place(item: Object, namespace: str | None, fallback: str) -> None:
     metadata = item["metadata"]
     named = metadata.get("namespace")
     if named and namespace and named != namespace:
@@ -153,9 +156,7 @@ def _place(item: Object, namespace: str | None) -> None:
         raise NotDone(
             f"{kind} {name} is of namespace {named}, not {namespace}: render it anew, or leave --namespace out"
         )
-    if not named and not namespace:
-        raise NotDone(f"{item['kind']} {metadata['name']} names no namespace: choose --namespace")
-    metadata["namespace"] = named or namespace
+    metadata["namespace"] = named or namespace or fallback
 
 
 def _rank(item: Mapping[str, Any]) -> int:

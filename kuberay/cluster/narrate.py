@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from kuberay.cluster.observe import Application, Condition, Observation, Service, Side, WarningEvent
 
-TOLD_CONDITIONS = ("Ready", "UpgradeInProgress", "RollbackInProgress", "Suspending", "Suspended")
+TOLD_CONDITIONS = ("Ready", "RollbackInProgress", "Suspending", "Suspended")
+"""Of an upgrade the clusters tell."""
+
 _FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
 _NUMBERS = re.compile(r"\d+")
 
@@ -68,9 +70,8 @@ def _of_service(was: Service | None, now: Service | None) -> Iterator[Line]:
 
 
 def _differs(was: Condition | None, now: Condition) -> bool:
-    """A condition that starts as not true is no news, but for Ready's own reasons."""
     if was is None:
-        return now.status == "True" or now.reason not in ("NoPendingCluster", "NoActiveCluster")
+        return True
     return (was.status, was.reason) != (now.status, now.reason) or (
         now.status == "False" and was.message != now.message
     )

@@ -111,6 +111,9 @@ def _held(containers: Iterable[Mapping[str, Any]]) -> _Finding | None:
                 detail = _end(last) or detail
                 return _Finding(f"{reason}, restarted {_times(container)}: {detail}", obstacle, detail)
             return _Finding(f"{reason}: {detail}" if detail else reason, obstacle, detail)
+        if "running" in state and not container.get("ready") and last.get("exitCode", 0) != 0:
+            # Between two ends a container that crashes runs.
+            return _Finding(f"running again, restarted {_times(container)}: {_end(last)}", "crash", _end(last))
         if ended and ended.get("exitCode", 0) != 0:
             return _Finding(f"ended: {_end(ended)}", "crash", _end(ended))
     return None

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kuberay.cluster.errors import NotDone
-from kuberay.cluster.manifests import MANAGED_BY, OURS, PART_OF, Manifests
+from kuberay.cluster.manifests import INSTANCE, OURS, PART_OF, Manifests
 
 Object = dict[str, Any]
 
@@ -75,8 +75,8 @@ def secret_of(revision: Revision, name: str, namespace: str) -> Object:
             "name": secret_name(name, revision.number),
             "namespace": namespace,
             "labels": {
-                MANAGED_BY: OURS,
-                PART_OF: name,
+                INSTANCE: name,
+                PART_OF: OURS,
                 NUMBER: str(revision.number),
                 GOOD: str(revision.is_good).lower(),
             },

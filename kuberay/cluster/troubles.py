@@ -66,14 +66,14 @@ def find_troubles(now: Observation, service: Service, start: Observation) -> tup
     Args:
         start: The look before the change: what it held already may be about the spec before.
     """
+    # A condition says what its event says; and who writes events is not silent.
+    told = [*_of_conditions(service, start)] or [*_of_events(now, service, start)] or [*_of_silence(now, service)]
     found = [
-        *_of_conditions(service, start),
+        *told,
         *_of_reach(now, service),
         *_of_applications(service),
-        *_of_events(now, service, start),
         *_of_clusters(now, service),
         *_of_pods(now, service),
-        *_of_silence(now, service),
     ]
     return tuple(sorted(found, key=lambda trouble: not trouble.blocks))
 
@@ -198,8 +198,7 @@ def _is_target(target: Side | None, cluster: str) -> bool:
 def _of_silence(now: Observation, service: Service) -> Iterator[Trouble]:
     """KubeRay says nothing of the newest generation. While it initializes it need not, and goes on all the same."""
     ready = service.conditions.get("Ready")
-    is_told = ready is not None and ready.reason in ("Initializing", "ValidationFailed", "InitializingTimeout")
-    if service.observed_generation >= service.generation or is_told:
+    if service.observed_generation >= service.generation or (ready is not None and ready.reason == "Initializing"):
         return
     asked = "is the operator running, and does it watch this namespace"
     if service.observed_generation:

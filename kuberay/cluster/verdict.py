@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from kuberay.cluster.narrate import last_line
-from kuberay.cluster.observe import Observation, Service
+from kuberay.cluster.observe import Observation, Service, Side
 from kuberay.cluster.troubles import Trouble, find_troubles
 
 State = Literal["going", "failing", "ready", "failed"]
@@ -120,12 +120,10 @@ def _missing(now: Observation, service: Service) -> str:
     if service.observed_generation < service.generation:
         return f"KubeRay has not taken up generation {service.generation} yet"
     if service.pending is not None or (upgrade is not None and upgrade.status == "True"):
-        return "the new cluster is not ready to take over yet"
-    running = {found.name: found.status for found in service.active.applications} if service.active else {}
-    wanted = service.wanted_applications or ()
-    if waiting := [name for name in wanted if running.get(name) != "RUNNING"]:
-        told = ", ".join(f"{name} is {running.get(name, 'not there yet')}" for name in waiting)
-        return f"applications: {told}"
+        told = _not_running(service, service.target)
+        return f"the new cluster is not ready to take over yet{told and f': {told}'}"
+    if told := _not_running(service, service.active):
+        return told
     if ready is None or ready.status != "True":
         told = f" ({ready.reason}: {last_line(ready.message)})" if ready else ""
         return f"not Ready yet{told}"
@@ -134,6 +132,13 @@ def _missing(now: Observation, service: Service) -> str:
     if service.active is None or now.cluster(service.active.cluster) is None:
         return "there is no active cluster yet"
     return ""
+
+
+def _not_running(service: Service, side: Side | None) -> str:
+    statuses = {found.name: found.status for found in side.applications} if side else {}
+    wanted = service.wanted_applications or ()
+    waiting = [name for name in wanted if statuses.get(name) != "RUNNING"]
+    return ", ".join(f"application {name} is {statuses.get(name, 'not there yet')}" for name in waiting)
 
 
 def _ready(service: Service) -> str:
