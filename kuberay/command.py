@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kuberay.terraform.command import terraform
+from kuberay.terraform import command as terraform
 
 app = typer.Typer(name="kuberay", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -14,4 +14,4 @@ def _root() -> None:
     """Headrace on Kubernetes: plan, render, apply and watch."""
 
 
-app.command()(terraform)
+app.add_typer(terraform.app)

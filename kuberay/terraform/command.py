@@ -11,7 +11,10 @@ from kuberay.settings import SettingsError, load_cluster_settings
 from kuberay.terraform.document import InfrastructureError
 from kuberay.terraform.infrastructure import drift, render, write
 
+app = typer.Typer()
 
+
+@app.command()
 def terraform(
     cluster: Annotated[Path, typer.Argument(help="Cluster settings: cluster.yaml.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder; without it, `terraform` beside the file.")] = None,
