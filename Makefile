@@ -71,8 +71,8 @@ bench-peers: ## install the servers that bench measures against (1.2 GB each; PI
 			fi; \
 		done >&2; exit 1; }
 
-manifests: $(DEV) ## render the Kubernetes manifests (ARGS=... goes to python -m kuberay)
-	$(BIN)/python -m kuberay render $(ARGS)
+manifests: $(DEV) ## render the Kubernetes manifests of deploy/ (ARGS=--check only compares)
+	@for cluster in deploy/*/cluster.yaml; do $(BIN)/python -m kuberay render $$cluster $(ARGS) || exit 1; done
 
 image: ## build the image of VARIANT (cpu, or gpu) as IMAGE (ARGS=... goes to docker build)
 	$(ENGINE) build --file deploy/docker/Dockerfile --build-arg VARIANT=$(VARIANT) --tag $(IMAGE) $(ARGS) .

@@ -17,6 +17,7 @@ from bench.results import Measurement
 from bench.systems.running import SystemFailed
 from bench.systems.system import ROOT, Launch
 from models.tensor import Array
+from serve_app.reservation import ALLOCATOR_ENVIRONMENT
 
 RAW_LOOP = "raw-loop"
 
@@ -49,8 +50,6 @@ class RawLoop:
 
     def launch(self, workload: str, port: int) -> Launch:
         """See `System`; one process, which listens nowhere and ends by itself."""
-        from serve_app.app import ALLOCATOR_ENVIRONMENT  # imports Ray, which other commands need not wait for
-
         command = [sys.executable, "-m", "bench.peers.raw_loop", workload, "--seconds", f"{self.seconds:g}"]
         return Launch(command, {**ALLOCATOR_ENVIRONMENT, NUM_THREADS: str(self.num_cores)})
 

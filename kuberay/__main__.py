@@ -1,6 +1,4 @@
-"""Entry of `python -m kuberay`."""
-
-from __future__ import annotations
+"""`python -m kuberay`."""
 
 from kuberay.command import app
 

@@ -1,17 +1,20 @@
-"""`python -m kuberay`: what each part offers, under one command."""
+"""The commands of `python -m kuberay`, also `headrace k8s` in a checkout. What one needs is imported when it runs."""
 
 from __future__ import annotations
 
 import typer
 
+from kuberay.render import command as render
 from kuberay.terraform import command as terraform
 
-app = typer.Typer(name="kuberay", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(render.app)
+app.add_typer(terraform.app)
+
+k8s = typer.Typer()
+k8s.add_typer(app, name="k8s")
 
 
 @app.callback()
 def _root() -> None:
-    """Headrace on Kubernetes: plan, render, apply and watch."""
-
-
-app.add_typer(terraform.app)
+    """Headrace on Kubernetes: from one settings file to manifests."""

@@ -6,6 +6,7 @@ that runs locally. What is here says where it runs: node groups, images, upgrade
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -71,7 +72,10 @@ class Machine(Strict):
     accelerator: str | None = Field(None, description="Ray's name of the GPU's type, such as T4 or A10G.")
     instance_types: tuple[str, ...] = Field((), description="The provider's names; a spot group wants several.")
     reserved_cpus: float = Field(0.5, ge=0, description="Left to the node's own daemons.")
-    reserved_memory_bytes: Bytes = 1 * 2**30
+    reserved_memory_bytes: Bytes | None = Field(
+        None,
+        description="Left to the node; None: an eighth of it, which is about what EKS, GKE and AKS keep of 32 GiB.",
+    )
     shared_memory_bytes: Bytes | None = Field(None, description="Of /dev/shm; None: as KubeRay sizes it.")
 
     @model_validator(mode="after")
@@ -90,7 +94,13 @@ class Machine(Strict):
     @property
     def pod_memory_bytes(self) -> int:
         """What the one Ray pod of a node gets, bytes."""
-        return self.memory_bytes - self.reserved_memory_bytes
+        reserved_bytes = self.memory_bytes // 8 if self.reserved_memory_bytes is None else self.reserved_memory_bytes
+        return self.memory_bytes - reserved_bytes
+
+    @property
+    def ray_cpus(self) -> int:
+        """What Ray counts on a node: whole CPUs, which KubeRay rounds up to from what the pod gets."""
+        return math.ceil(self.pod_cpus)
 
 
 class NodeGroup(Strict):
@@ -165,6 +175,8 @@ class Redis(Strict):
     address: str = Field(description="host:port of one of your own; `managed` renders a small one beside the service.")
     password_secret: str | None = None
     password_key: str = "password"  # the key in the secret, not its value
+    image: str = Field("redis:7.2-alpine", description="managed: what runs; 7.2 is the last under the BSD licence.")
+    storage_bytes: Bytes = Field(2**30, description="managed: of the volume that outlives its pod.")
 
 
 class ModelCache(Strict):
@@ -209,7 +221,14 @@ class ClusterSettings(Strict):
     groups: tuple[NodeGroup, ...] = Field(min_length=1, description="Append new ones at the end: order is identity.")
     upgrade: Upgrade = Upgrade()
     drain_s: float | None = Field(
-        None, gt=0, description="Time of a pod to end; None: Serve's time to drain and what a stop takes beside it."
+        None,
+        gt=0,
+        description="Time of a worker pod to end, seconds; None: a spot node's notice, else Serve's time to drain and "
+        "a minute for other replicas to start. It ends as soon as its work is done.",
+    )
+    service_account_annotations: dict[str, str] = Field(
+        default_factory=dict,
+        description="By which the provider gives pods a role: eks.amazonaws.com/role-arn and such.",
     )
     token_secret: str | None = Field(
         None,

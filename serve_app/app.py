@@ -26,25 +26,12 @@ from serve_app.preprocessing.stage import in_front
 from serve_app.profiles import Profiles, read_profiles
 from serve_app.replica.deployment import ModelReplica
 from serve_app.replica.host import InFront
+from serve_app.reservation import HUB, HUB_CPUS, ROUTER, actor_options, deployment_name, preprocessor_name
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
 from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
-
-# Freed activations stay with the process, in one arena: the heaps of further ones, which threads would get, end at
-# 64 MB and give large blocks back; EfficientNet's batches of 16 and 32 take a quarter less time in one. Read by the C
-# library when a process starts, so it must be its environment.
-ALLOCATOR_ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "10000000000",
-    "MALLOC_TOP_PAD_": "67108864",
-}
-
-# Torch's threads sleep between operations instead of spinning: beside a router on the same cores a replica of two
-# threads took a quarter less CPU at part load, at half the p99, and lost nothing when saturated. Read at the start too.
-THREADS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 # Serve's access log alone is a tenth of the router's CPU under load, and its other line per request a twentieth.
 LOGGING = {"enable_access_log": False, "log_level": "WARNING"}
@@ -52,7 +39,6 @@ LOGGING = {"enable_access_log": False, "log_level": "WARNING"}
 # Calls beside inference that a replica must take while it is full: status and telemetry of every router, health.
 SPARE_CALLS = 16
 
-GRACEFUL_SHUTDOWN_S = 30.0
 # How often a replica that stops looks whether its last call has ended; Serve's 2 s add up over the graph's levels.
 SHUTDOWN_LOOK_S = 0.5
 
@@ -89,19 +75,19 @@ class _Graph:
         preprocessors = {kind: self._bind_preprocessor(kind) for kind in self._targets}
         plans = [self._plan(model, preprocessors) for model in selected]
         hub = serve.deployment(
-            name="TelemetryHub", num_replicas=1, ray_actor_options={"num_cpus": 0.05}, logging_config=LOGGING
+            name=HUB, num_replicas=1, ray_actor_options={"num_cpus": HUB_CPUS}, logging_config=LOGGING
         )(TelemetryHub)
         router = serve.deployment(
-            name="Router",
+            name=ROUTER,
             num_replicas=settings.router.num_replicas,
             ray_actor_options={"num_cpus": settings.router.num_cpus},
             # Admission is the router's own: Serve's rejections are plain text that OIP clients cannot read.
             max_ongoing_requests=100_000,
-            graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+            graceful_shutdown_timeout_s=self._settings.drain_s,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
         )(serve.ingress()(Router))
-        return router.bind(plans, settings.router, hub.bind(["Router", *self._names]))
+        return router.bind(plans, settings.router, hub.bind([ROUTER, *self._names]))
 
     def _bind_pools(self, model: Selected, source: ModelSource) -> None:
         if model.options.placement == "router":
@@ -120,7 +106,7 @@ class _Graph:
                 name=name,
                 ray_actor_options=actor_options(pool),
                 max_ongoing_requests=2 * num_callers * model.options.limits.max_calls_per_replica + SPARE_CALLS,
-                graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+                graceful_shutdown_timeout_s=self._settings.drain_s,
                 graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
                 logging_config=LOGGING,
                 **replica_options(pool, self._measured(source.manifest, pool)),
@@ -141,13 +127,13 @@ class _Graph:
 
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors
-        name = f"Preprocessor-{kind}"
+        name = preprocessor_name(kind)
         self._names.append(name)
         deployment = serve.deployment(
             name=name,
             ray_actor_options={"num_cpus": options.num_cpus},
             max_ongoing_requests=1_000,
-            graceful_shutdown_timeout_s=GRACEFUL_SHUTDOWN_S,
+            graceful_shutdown_timeout_s=self._settings.drain_s,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
             **replica_options(options),
@@ -196,11 +182,6 @@ def _in_front(manifest: Manifest, num_cores: int) -> InFront:
     return partial(in_front, model=manifest.name, version=manifest.version, num_threads=num_threads)
 
 
-def deployment_name(manifest: Manifest, pool: Pool) -> str:
-    """Name of the deployment of one model version on one pool."""
-    return f"{manifest.name}-v{manifest.version}-{pool.name}"
-
-
 def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
     """What an edge to a version may hold and send: a call carries at most one full batch's rows."""
     return DispatchLimits(
@@ -212,17 +193,6 @@ def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
         max_value_bytes=limits.max_value_bytes,
         max_wait_s=limits.max_wait_s,
     )
-
-
-def actor_options(pool: Pool) -> dict[str, Any]:
-    """What each replica of a pool asks of Ray."""
-    options: dict[str, Any] = {"num_cpus": pool.num_cpus, "num_gpus": pool.num_gpus, "resources": dict(pool.resources)}
-    if pool.memory_bytes is not None:
-        options["memory"] = pool.memory_bytes
-    if pool.device == "cpu":
-        allocator = ALLOCATOR_ENVIRONMENT if pool.allocator == "tuned" else {}
-        options["runtime_env"] = {"env_vars": THREADS_ENVIRONMENT | allocator}
-    return options
 
 
 def replica_options(options: Pool | Preprocessors, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -6,16 +6,32 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 GROUP = "headrace.commands"
 
+# Of packages that are not installed: found in a checkout alone.
+_OF_CHECKOUT = {"kuberay": "kuberay.command:k8s"}
+
 
 def main() -> None:
     """Run the command line."""
-    build(entry_points(group=GROUP))()
+    build((*entry_points(group=GROUP), *checkout_commands(Path(__file__).parents[1])))()
+
+
+def checkout_commands(root: Path) -> list[EntryPoint]:
+    """The commands of what lies beside the platform in a checkout, which is put on the path for them.
+
+    Args:
+        root: Where the platform's packages lie.
+    """
+    found = [(name, value) for name, value in _OF_CHECKOUT.items() if (root / name / "command.py").is_file()]
+    if found and str(root) not in sys.path:
+        sys.path.append(str(root))
+    return [EntryPoint(name, value, GROUP) for name, value in found]
 
 
 def build(offered: Iterable[EntryPoint]) -> typer.Typer:

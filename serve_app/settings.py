@@ -166,6 +166,9 @@ class Settings(Strict):
     profiles: str | None = Field(
         None, description="File that `headrace profile` wrote: what scaling assumes of a model until it has seen it."
     )
+    drain_s: float = Field(
+        30.0, gt=0, description="A replica that is to end first finishes what it has begun, for at most this long."
+    )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()
 

@@ -18,6 +18,7 @@ from bench.peers.model import COMPUTE_BOUND, MODELS, NUM_THREADS, NUM_WORKERS, P
 from bench.peers.wire import BINARY, JSON_REQUESTS
 from bench.systems.system import ROOT, Launch, System
 from models.tensor import Array
+from serve_app.reservation import ALLOCATOR_ENVIRONMENT, THREADS_ENVIRONMENT
 
 VENVS = ROOT / ".venv-peers"
 
@@ -96,9 +97,6 @@ class Peer:
         return HttpCall(path, (("Content-Type", _MEDIA_TYPES[workload]),), body)
 
     def _environment(self, workload: str) -> dict[str, str]:
-        # Imports Ray, which the bench's other commands need not wait for.
-        from serve_app.app import ALLOCATOR_ENVIRONMENT, THREADS_ENVIRONMENT
-
         num_workers = self.num_workers if workload in COMPUTE_BOUND else min(self.num_workers, 1)
         return {
             **ALLOCATOR_ENVIRONMENT,

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from bench.peers.model import MAX_BATCH_ROWS, load_peer_model
 from bench.peers.wire import body_of, content_of_body, media_type_of
 from models.tensor import Array
-from serve_app.app import ALLOCATOR_ENVIRONMENT
+from serve_app.reservation import ALLOCATOR_ENVIRONMENT
 
 # Serve's default of 5 would keep every batch at 5, as its guide to batching says.
 MAX_ONGOING_REQUESTS = 1000

@@ -7,10 +7,6 @@ from typing import Annotated
 
 import typer
 
-from kuberay.settings import SettingsError, load_cluster_settings
-from kuberay.terraform.document import InfrastructureError
-from kuberay.terraform.infrastructure import drift, render, write
-
 app = typer.Typer()
 
 
@@ -21,6 +17,10 @@ def terraform(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when the folder differs.")] = False,
 ) -> None:
     """Write the Terraform of an EKS cluster: network, node groups, autoscaler, operator, registry, alarms."""
+    from kuberay.settings import SettingsError, load_cluster_settings
+    from kuberay.terraform.document import InfrastructureError
+    from kuberay.terraform.infrastructure import drift, render, write
+
     folder = out or cluster.parent / "terraform"
     try:
         files = render(load_cluster_settings(cluster))

@@ -10,13 +10,11 @@ from typing import Literal, NamedTuple
 
 import psutil
 
+from serve_app.reservation import HUB_CPUS
 from serve_app.selection import Selected, preprocessing_placement, select_models
 from serve_app.settings import Pool, Settings, SettingsError, load_settings
 
 Severity = Literal["error", "warning", "info"]
-
-# What the graph's own deployment for metrics reserves.
-HUB_CPUS = 0.05
 
 
 class Finding(NamedTuple):

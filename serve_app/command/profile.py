@@ -15,6 +15,7 @@ import torch
 
 from models.manifest import Manifest
 from serve_app.profiles import Profile, beside, read_profiles, write_profiles
+from serve_app.reservation import actor_options
 from serve_app.selection import select_models
 from serve_app.settings import Pool, SettingsError, load_settings
 
@@ -66,8 +67,6 @@ def in_words(profile: Profile) -> str:
 
 
 def _measure(settings_path: Path, manifest: Manifest, pool: Pool) -> Profile:
-    from serve_app.app import actor_options  # imports Ray, which takes a second
-
     environment = actor_options(pool).get("runtime_env", {}).get("env_vars", {})
     device = "cuda:0" if pool.device == "gpu" else "cpu"
     started_s = time.monotonic()

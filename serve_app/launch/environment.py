@@ -15,6 +15,14 @@ SHORTCUT = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.shor
 # small request costs. The platform's own metrics count the same requests.
 QUIET = {"RAY_SERVE_HAPROXY_METRICS_ENABLED": "0"}
 
+# Of every process: forked tokenisers warn and lose their threads, each replica has its share of the cores; and nothing
+# is told to Ray's makers.
+PROCESSES = {"TOKENIZERS_PARALLELISM": "false", "RAY_USAGE_STATS_ENABLED": "0"}
+
+# Replicas with a port of their own wait this long before they end, for load balancers to take note: 30 s by default.
+# HAProxy does within a second, and a stop took 23 s.
+DRAINING = {"RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2"}
+
 # Ports of HAProxy's own, beside the one that clients use: variable that moves it, and its default.
 HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
 
@@ -31,17 +39,20 @@ def child_environment(environ: Mapping[str, str], plain: bool, serve_times_out: 
     if not plain:
         child |= FAST_FORM
         child = QUIET | ({} if serve_times_out else SHORTCUT) | child
-    # Forked tokenisers warn and lose their threads; each replica has its share of the cores.
-    child["TOKENIZERS_PARALLELISM"] = "false"
-    child["RAY_USAGE_STATS_ENABLED"] = "0"
+    child |= PROCESSES
     child["PYTHONUNBUFFERED"] = "1"
-    # Replicas with a port of their own wait this long before they end, for load balancers to take note: 30 s by
-    # default. HAProxy on this machine does within a second, and a stop took 23 s.
-    child.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "2")
     # The log is a file: it is to hold every line at once, without colours, the controller's and replicas' too.
-    for name, value in {"RAY_DEDUP_LOGS": "0", "RAY_COLOR_PREFIX": "0", "RAY_SERVE_LOG_TO_STDERR": "1"}.items():
-        child.setdefault(name, value)
-    return child
+    log = {"RAY_DEDUP_LOGS": "0", "RAY_COLOR_PREFIX": "0", "RAY_SERVE_LOG_TO_STDERR": "1"}
+    return DRAINING | log | child
+
+
+def cluster_environment(serve_times_out: bool = False) -> dict[str, str]:
+    """What every process of a Ray cluster needs for Serve to take its fast form there.
+
+    Args:
+        serve_times_out: See `child_environment`.
+    """
+    return FAST_FORM | QUIET | ({} if serve_times_out else SHORTCUT) | PROCESSES | DRAINING
 
 
 def haproxy_ports(environ: Mapping[str, str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,16 @@ class ServeConfig:
         return f"http://{host}:{self.port}{self.root}"
 
 
-def read_serve_config(path: Path) -> ServeConfig:
+def read_serve_config(path: Path, environ: Mapping[str, str] | None = None) -> ServeConfig:
     """Read a Serve config file, settings included.
+
+    Args:
+        environ: See `settings.load_settings`.
 
     Raises:
         SettingsError: It cannot be read, is no Serve config, or its settings cannot be used.
     """
-    settings = load_settings(path)
+    settings = load_settings(path, environ)
     data = yaml.safe_load(path.read_text())
     applications = data.get("applications")
     if not isinstance(applications, list) or not applications:

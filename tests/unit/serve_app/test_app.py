@@ -12,16 +12,14 @@ from ray.serve._private.build_app import build_app as build_serve_app
 
 from serve_app import app as app_module
 from serve_app.app import (
-    ALLOCATOR_ENVIRONMENT,
     SPARE_CALLS,
-    THREADS_ENVIRONMENT,
-    actor_options,
     build_app,
     dispatch_limits,
     replica_options,
 )
 from serve_app.preprocessing.deployment import PreprocessingTarget
 from serve_app.replica.deployment import ModelReplica
+from serve_app.reservation import ALLOCATOR_ENVIRONMENT, THREADS_ENVIRONMENT, actor_options
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool
 from serve_app.settings import Autoscaling, Limits, Pool, SettingsError

@@ -15,7 +15,7 @@ from bench.peers.wire import content_of_body
 from bench.systems.peers import Peer, peer_systems
 from bench.systems.system import ROOT
 from bench.workload import WORKLOADS, Inputs, load_inputs
-from serve_app.app import actor_options
+from serve_app.reservation import actor_options
 from serve_app.settings import Pool
 
 PEERS = {peer.name: peer for peer in peer_systems() if isinstance(peer, Peer)}

@@ -12,12 +12,13 @@ from typing import Any
 
 import hcl2
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kuberay.command import app
-from kuberay.placement import place
+from kuberay.placement import GROUP_LABEL, SYSTEM_GROUP, place
 from kuberay.settings import ClusterSettings, Head, NodeGroup, load_cluster_settings
 from kuberay.terraform.document import InfrastructureError
 from kuberay.terraform.infrastructure import drift, render
@@ -92,6 +93,24 @@ def test_every_group_has_the_labels_taints_and_bounds_of_the_settings(groups: li
     assert made["aws_cloudwatch_metric_alarm"].keys() == {g.name for g in settings.groups if not g.machine.gpus}
 
 
+def test_the_committed_pods_go_where_the_committed_nodes_are() -> None:
+    """The files that are applied, not the functions that made them."""
+    nodes = json.loads((PROFILE / "terraform" / "nodes.tf.json").read_text())["resource"]["aws_eks_node_group"]
+    (service,) = yaml.safe_load_all((PROFILE / "manifests" / "50-rayservice.yaml").read_text())
+    spec = service["spec"]["rayClusterConfig"]
+    pods = {group["groupName"]: group["template"]["spec"] for group in spec["workerGroupSpecs"]}
+    pods["system"] = spec["headGroupSpec"]["template"]["spec"]
+    assert pods.keys() == nodes.keys()
+    for name, pod in pods.items():
+        fitting = [one for one, group in nodes.items() if pod["nodeSelector"].items() <= group["labels"].items()]
+        assert fitting == [name]
+        taints = {(taint["key"], EFFECTS[taint["effect"]]) for taint in nodes[name]["taint"]}
+        assert taints == {(one["key"], one["effect"]) for one in pod.get("tolerations", [])}
+    for group in spec["workerGroupSpecs"]:
+        bounds = nodes[group["groupName"]]["scaling_config"]
+        assert (group["minReplicas"], group["maxReplicas"]) == (bounds["min_size"], bounds["max_size"])
+
+
 def test_every_reference_names_something_that_is_made() -> None:
     made = resources(profile())
     variables = documents(profile())["providers.tf.json"]["variable"]
@@ -112,8 +131,9 @@ def test_every_reference_names_something_that_is_made() -> None:
 def test_the_head_finds_its_nodes_and_they_carry_it() -> None:
     settings = profile()
     system = resources(settings)["aws_eks_node_group"]["system"]
-    assert settings.head.node_labels
-    assert settings.head.node_labels.items() <= system["labels"].items()
+    assert system["labels"] == {GROUP_LABEL: SYSTEM_GROUP}
+    own = resources(profile(head={"node_labels": {"disk": "ssd"}}))["aws_eks_node_group"]["system"]
+    assert own["labels"] == {"disk": "ssd", GROUP_LABEL: SYSTEM_GROUP}
     assert system["taint"] == []
     assert system["instance_types"] == ["m7i.xlarge"]
     assert system_instance_type(Head(cpus=14, memory_bytes=32 * 2**30)) == "m7i.4xlarge"
@@ -140,12 +160,22 @@ def test_network_policies_are_enforced_only_where_they_are_rendered() -> None:
     assert "configuration_values" not in addon
 
 
-def test_the_model_cache_finds_its_storage_class() -> None:
-    made = resources(profile())
-    assert made["kubernetes_storage_class_v1"]["models"]["metadata"]["name"] == "efs-sc"
-    assert len(made["aws_efs_mount_target"]) == 2
-    assert "storage.tf.json" not in render(profile(model_cache=None))
-    assert "storage.tf.json" not in render(profile(model_cache={"claim": "mine", "storage_class": "efs-sc"}))
+def classes(**changes: Any) -> dict[str, str]:
+    """Storage class to its provisioner."""
+    made = resources(profile(**changes)).get("kubernetes_storage_class_v1", {}).values()
+    return {one["metadata"]["name"]: one["storage_provisioner"] for one in made}
+
+
+def test_every_claim_that_is_rendered_finds_a_storage_class() -> None:
+    shared, disks = {"efs-sc": "efs.csi.aws.com"}, {"gp3": "ebs.csi.aws.com"}
+    assert classes() == shared | disks
+    assert classes(redis=None) == shared
+    assert classes(redis={"address": "redis.example.com:6379"}) == shared
+    assert classes(model_cache=None) == disks
+    assert classes(model_cache={"claim": "mine", "storage_class": "efs-sc"}) == disks
+    assert classes(redis=None, model_cache={}) == disks
+    assert "storage.tf.json" not in render(profile(redis=None, model_cache=None))
+    assert len(resources(profile())["aws_efs_mount_target"]) == 2
 
 
 def test_each_image_has_its_repository() -> None:

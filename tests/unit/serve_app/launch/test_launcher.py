@@ -17,7 +17,7 @@ import pytest
 from serve_app.ingress.shortcut import Shortcut
 from serve_app.launch import environment as launch_environment
 from serve_app.launch import examples, launcher, process_tree
-from serve_app.launch.environment import child_environment
+from serve_app.launch.environment import child_environment, cluster_environment
 from serve_app.launch.errors import CannotServe
 from serve_app.launch.instance_lock import AlreadyServing, InstanceLock
 from serve_app.launch.launcher import check_ports
@@ -117,6 +117,16 @@ def test_the_fast_form_takes_the_shortcut_unless_serve_has_a_timeout_to_keep() -
 
 def test_what_the_user_set_of_the_log_stays() -> None:
     assert child_environment({"RAY_DEDUP_LOGS": "1"}, plain=False)["RAY_DEDUP_LOGS"] == "1"
+
+
+@pytest.mark.parametrize("serve_times_out", [False, True])
+def test_a_cluster_serves_in_the_form_that_is_started_here(serve_times_out: bool) -> None:
+    here = child_environment({}, plain=False, serve_times_out=serve_times_out)
+    there = cluster_environment(serve_times_out)
+    assert there.items() <= here.items()
+    assert {name for name in here.keys() - there.keys() if not name.startswith("PYTHON")} == {
+        "RAY_DEDUP_LOGS", "RAY_COLOR_PREFIX", "RAY_SERVE_LOG_TO_STDERR"
+    }  # fmt: skip
 
 
 def test_a_taken_port_is_named_with_its_owner(taken: int) -> None:
