@@ -1,0 +1,102 @@
+"""A rollout from end to end: apply, wait, remember what was good, go back where it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from kuberay.cluster.apply import carry_out, prepare, told
+from kuberay.cluster.client import ApiServer
+from kuberay.cluster.errors import ClusterError, NotDone
+from kuberay.cluster.exits import Exit
+from kuberay.cluster.look import look
+from kuberay.cluster.manifests import Manifests
+from kuberay.cluster.revision_store import load_revisions, mark_good
+from kuberay.cluster.revisions import Revision, newest, to_go_back_to
+from kuberay.cluster.verdict import DEFAULT_LIMITS, Limits
+from kuberay.cluster.wait import Outcome, Terminal, wait
+
+_EXITS = {"ready": Exit.DONE, "failed": Exit.FAILED, "time limit": Exit.TIME_LIMIT}
+
+
+class Wishes(NamedTuple):
+    """What a user asks of a rollout.
+
+    Attributes:
+        timeout_s: Limit of each wait, seconds.
+    """
+
+    is_dry_run: bool = False
+    is_forced: bool = False
+    prune: bool = False
+    wait: bool = False
+    rollback_on_failure: bool = False
+    timeout_s: float = 1800.0
+    limits: Limits = DEFAULT_LIMITS
+
+
+def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: Terminal) -> Exit:
+    """Apply manifests, and whatever else is wished.
+
+    Raises:
+        ClusterError: Nothing was waited for, since it was not applied.
+    """
+    name, namespace = manifests.name, manifests.namespace
+    plan = prepare(server, manifests, terminal.say, is_forced=wishes.is_forced)
+    if wishes.is_dry_run:
+        for line in told(plan, prune=wishes.prune, is_dry_run=True):
+            terminal.say(line)
+        return Exit.DONE
+    before = look(server, name, namespace)
+    carry_out(server, plan, terminal.say, is_forced=wishes.is_forced, prune=wishes.prune)
+    if not wishes.wait:
+        return Exit.DONE
+    # Where nothing was there before, everything is news; else only what the change brings about.
+    start = before if before.service else None
+    outcome = wait(partial(look, server, name, namespace), terminal, wishes.timeout_s, wishes.limits, start)
+    if outcome.state == "ready":
+        return settle(server, name, namespace, outcome, terminal)
+    if not wishes.rollback_on_failure:
+        return _EXITS[outcome.state]
+    return _go_back_after_failure(server, manifests, wishes, terminal)
+
+
+def settle(server: ApiServer, name: str, namespace: str, outcome: Outcome, terminal: Terminal) -> Exit:
+    """End a wait: what was seen ready is remembered as good."""
+    if outcome.state == "ready" and outcome.last and outcome.last.service:
+        revision = mark_good(server, name, namespace, outcome.last.service.generation)
+        if revision is not None:
+            terminal.say(f"revision {revision.number} is good, and kept to go back to")
+    return _EXITS[outcome.state]
+
+
+def roll_back(server: ApiServer, name: str, namespace: str, wishes: Wishes, terminal: Terminal) -> Exit:
+    """Apply the last good revision that differs from the one in force.
+
+    Raises:
+        NotDone: There is none.
+        ClusterError: It cannot be applied.
+    """
+    kept = load_revisions(server, name, namespace)
+    chosen = to_go_back_to(kept)
+    terminal.say(f"going back from {_named(kept)} to {chosen}")
+    if chosen.manifests is None:
+        raise NotDone(f"{chosen} was kept without its manifests")
+    # What only the newer revision brought goes with it.
+    back = wishes._replace(prune=True, rollback_on_failure=False)
+    return roll_out(server, chosen.manifests, back, terminal)
+
+
+def _go_back_after_failure(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: Terminal) -> Exit:
+    try:
+        ended = roll_back(server, manifests.name, manifests.namespace, wishes._replace(wait=True), terminal)
+    except ClusterError as error:
+        terminal.say(f"not rolled back: {error}")
+        return Exit.FAILED
+    return Exit.ROLLED_BACK if ended is Exit.DONE else Exit.FAILED
+
+
+def _named(kept: Sequence[Revision]) -> str:
+    last = newest(kept)
+    return str(last) if last else "what is there"

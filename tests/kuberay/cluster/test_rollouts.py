@@ -1,0 +1,125 @@
+"""Whole rollouts against the fake cluster, with every word that is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kuberay.cluster.exits import Exit
+from tests.kuberay.cluster.conftest import Session
+from tests.kuberay.fake_api.manifests import ray_service, serve_config, worker_group
+from tests.kuberay.fake_api.world import Trouble
+
+Golden = Callable[[str, Sequence[str]], None]
+
+NEW_CLUSTER = {"upgradeStrategy": {"type": "NewCluster"}}
+TRACEBACK = """Deploying app 'app' failed with exception:
+Traceback (most recent call last):
+  File "/home/ray/serve_app/app.py", line 12, in build_app
+    raise ValueError("no model 'minilm'")
+ValueError: no model 'minilm'
+"""
+
+
+def test_first_rollout(session: Session, golden: Golden) -> None:
+    assert session.apply(ray_service(**NEW_CLUSTER), wait=True) is Exit.DONE
+    assert session.apply(ray_service(**NEW_CLUSTER), wait=True) is Exit.DONE, "the same again changes nothing"
+    golden("first_rollout", session.lines)
+
+
+def test_serve_change_in_place(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    changed = ray_service(config=serve_config("app", "other", num_replicas=2), **NEW_CLUSTER)
+    assert session.apply(changed, wait=True) is Exit.DONE
+    golden("serve_change_in_place", session.lines)
+
+
+def test_serve_change_that_shows_no_deploying(session: Session) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.operator.world.app_start_s = 0.0
+    assert session.apply(ray_service(config=serve_config("app", user_config={"a": 1})), wait=True) is Exit.DONE
+
+
+def test_blue_green_upgrade(session: Session, golden: Golden) -> None:
+    session.operator.world.has_endpoint_gap = True
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    assert session.apply(ray_service(image="ray:2", **NEW_CLUSTER), wait=True) is Exit.DONE
+    golden("blue_green_upgrade", session.lines)
+
+
+def test_failed_rollout_is_rolled_back(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    broken = ray_service(config=serve_config("app", num_replicas=3), **NEW_CLUSTER)
+
+    def failing(seconds: float) -> None:
+        """The application fails with the new configuration only, and not before Serve has it."""
+        session.operator.run(seconds)
+        live = session.server.get("ray.io/v1", "RayService", "svc")
+        is_broken = live is not None and "num_replicas: 3" in live["spec"]["serveConfigV2"]
+        session.operator.world.failing_apps = {"app": TRACEBACK} if is_broken else {}
+
+    session.terminal = session.terminal._replace(sleep=failing)
+    assert session.apply(broken, wait=True, rollback_on_failure=True) is Exit.ROLLED_BACK
+    live = session.server.get("ray.io/v1", "RayService", "svc")
+    assert live is not None
+    assert "num_replicas" not in live["spec"]["serveConfigV2"]
+    golden("failed_rollout_rolled_back", session.lines)
+
+
+def test_image_that_cannot_be_had(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    told = 'Back-off pulling image "ray:404": ErrImagePull: not found'
+    session.operator.world.pod_troubles["cpu"] = Trouble("ImagePullBackOff", told)
+    session.operator.world.app_start_s = 1e9
+    assert session.apply(ray_service(image="ray:404", **NEW_CLUSTER), wait=True, timeout_s=900.0) is Exit.FAILED
+    golden("image_not_found", session.lines)
+
+
+def test_rejected_spec_fails_at_once(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    wrong = ray_service(upgradeStrategy={"type": "Rolling"})
+    assert session.apply(wrong, wait=True) is Exit.FAILED
+    assert session.rollback() is Exit.DONE
+    golden("rejected_spec", session.lines)
+
+
+def test_refused_serve_config(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    session.operator.world.serve_refusal = "1 validation error for ServeDeploySchema: num_replicas: -1 is no number"
+    assert session.apply(ray_service(config=serve_config("app", num_replicas=-1)), wait=True) is Exit.FAILED
+    golden("refused_serve_config", session.lines)
+
+
+def test_sizes_are_carried_through(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    larger = ray_service(groups=[worker_group("cpu", minReplicas=2, maxReplicas=9)], **NEW_CLUSTER)
+    assert session.apply(larger, wait=True) is Exit.DONE
+    (cluster,) = session.server.find("ray.io/v1", "RayCluster")
+    assert cluster["spec"]["workerGroupSpecs"][0]["maxReplicas"] == 9
+    golden("sizes_carried_through", session.lines)
+
+
+def test_no_operator(session: Session, golden: Golden) -> None:
+    session.terminal = session.terminal._replace(sleep=session.cluster.clock.advance)
+    assert session.apply(ray_service(**NEW_CLUSTER), wait=True) is Exit.FAILED
+    golden("no_operator", session.lines)
+
+
+def test_deletion(session: Session, golden: Golden) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}}
+    foreign = {**config, "metadata": {"name": "foreign", "namespace": "default"}}
+    session.server.apply(foreign)
+    session.apply(ray_service(**NEW_CLUSTER), config, claim, wait=True)
+    session.lines.clear()
+    assert session.delete() is Exit.DONE
+    golden("deletion", session.lines)
+    left = {item["metadata"]["name"] for kind in ("ConfigMap", "Secret") for item in session.server.find("v1", kind)}
+    assert left == {"foreign"}
+    assert session.server.get("v1", "PersistentVolumeClaim", "models") is not None
