@@ -4,7 +4,7 @@
     |-- lag --|-- Serve moves its replicas --|-- each ends its requests --|-- `ray stop` --|
               |------------- preStop: serve_app.launch.leave -------------|
 
-Nothing in KubeRay drains: it gives a pod Kubernetes' 30 s, and Ray dies at the first signal with all that is under way.
+Nothing in KubeRay drains: it gives a pod Kubernetes' 30 s, and a raylet that is stopped takes along what is under way.
 """
 
 from __future__ import annotations
