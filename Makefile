@@ -15,6 +15,11 @@ RUNTIME := $(VENV)/.stamp-runtime
 DEV     := $(VENV)/.stamp-dev
 DECLARED := pyproject.toml $(wildcard requirements/*.txt)
 
+# The image: cpu or gpu, its name, and what builds it (docker, or podman).
+VARIANT  ?= cpu
+IMAGE    ?= headrace-$(VARIANT):$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+ENGINE   ?= docker
+
 # What Headrace is measured against, each in an environment of its own; some need versions that others refuse.
 PEERS      := fastapi litserve mlserver bentoml mosec
 PEER_VENVS := .venv-peers
@@ -27,7 +32,7 @@ LOCK_HEAD := '\# The exact versions that are tested, used as constraints:' \
 UNLOCKED := ^(pip==|nvidia-|cuda-|triton==)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test lint type format bench bench-peers manifests lock clean
+.PHONY: help setup serve test lint type format bench bench-peers manifests image lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +73,9 @@ bench-peers: ## install the servers that bench measures against (1.2 GB each; PI
 
 manifests: $(DEV) ## render the Kubernetes manifests of deploy/ (ARGS=--check only compares)
 	@for cluster in deploy/*/cluster.yaml; do $(BIN)/python -m kuberay render $$cluster $(ARGS) || exit 1; done
+
+image: ## build the image of VARIANT (cpu, or gpu) as IMAGE (ARGS=... goes to docker build)
+	$(ENGINE) build --file deploy/docker/Dockerfile --build-arg VARIANT=$(VARIANT) --tag $(IMAGE) $(ARGS) .
 
 # Five minutes: moto takes the newest boto3, s3fs an older botocore. The pip of Python 3.11 does not find the pair.
 lock: $(BIN)/python ## remake requirements/lock.txt from a new environment

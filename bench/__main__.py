@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +16,16 @@ import typer
 from bench.arrival_times import arrival_times_s
 from bench.catalog import all_systems
 from bench.compare import compare, has_regression, render, stamp_differences
+from bench.gate import Promise, planned, promises, run_gate, target
 from bench.report.markdown import short_markdown
 from bench.report.write import write_report
 from bench.results import Results, ScenarioInfo, load_results
-from bench.run import Options, SuiteRun, info_of
+from bench.run import SEED, Options, SuiteRun, info_of
 from bench.scenario import SUITES, OpenLoop, Suite, Trace
 from bench.stamp import stamp
 from bench.systems.system import RESULTS, System
+from serve_app.command.expectation import expected_by_settings
+from serve_app.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
@@ -103,6 +107,33 @@ def compare_runs(
     changes = compare(first, second, relative_to)
     typer.echo(render(changes))
     raise typer.Exit(has_regression(changes, system or None))
+
+
+@app.command()
+def gate(
+    settings: Annotated[Path, typer.Argument(help="What runs there: a settings file, or a Serve config file.")],
+    url: Annotated[str, typer.Option(envvar="HEADRACE_URL", help="Where the platform is.")] = "http://127.0.0.1:8000",
+    rate_per_s: Annotated[float, typer.Option(min=0.1, help="Requests to each model in turn.")] = 10.0,
+    duration_s: Annotated[float, typer.Option(min=1, help="Counted seconds of each model's load.")] = 30.0,
+    warm_up_s: Annotated[float, typer.Option(min=0, help="Seconds of each load before that.")] = 5.0,
+    slo_s: Annotated[float, typer.Option(min=0.001, help="Of models whose settings name none.")] = 1.0,
+    late_ratio: Annotated[float, typer.Option(min=0, max=1, help="May miss it, of such models.")] = 0.01,
+) -> None:
+    """Load a platform that runs already; exit code 1 when a model misses what its settings promise."""
+    try:
+        options = load_settings(settings)
+        where, expected = target(url), expected_by_settings(options)
+    except (SettingsError, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    otherwise = Promise(slo_s, late_ratio)
+    plan = partial(planned, rate_per_s, warm_up_s, duration_s, SEED)
+    passed = []
+    for verdict in run_gate(where, expected, promises(options, otherwise), otherwise, plan):
+        _say(str(verdict))
+        passed.append(verdict.passed)
+    if not passed or not all(passed):
+        raise typer.Exit(1)
 
 
 def _joined(names: list[str]) -> Suite:

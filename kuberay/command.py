@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from kuberay.plan import command as plan
-from kuberay.lint import command as lint
 from kuberay.cluster import command as cluster
+from kuberay.lint import command as lint
+from kuberay.plan import command as plan
 from kuberay.render import command as render
+from kuberay.terraform import command as terraform
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(render.app)
-app.add_typer(plan.app)
-app.add_typer(lint.app)
-app.add_typer(cluster.app)
+for part in (render, lint, plan, cluster, terraform):
+    app.add_typer(part.app)
 
 k8s = typer.Typer()
 k8s.add_typer(app, name="k8s")

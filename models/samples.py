@@ -29,7 +29,7 @@ def warm_up_inputs(manifest: Manifest, files: Mapping[str, Path]) -> list[dict[s
         FileError: A sample's file cannot be read.
     """
     if not manifest.warm_up:
-        return [] if manifest.preprocessing is not None else [_ones(manifest.input_specs)]
+        return [] if manifest.preprocessing is not None else [ones(manifest.input_specs)]
     samples = []
     for i, sample in enumerate(manifest.warm_up):
         where = f"{manifest.name}/{manifest.version}"
@@ -48,6 +48,18 @@ def warm_up_inputs(manifest: Manifest, files: Mapping[str, Path]) -> list[dict[s
             raise ManifestError(where, f"warm_up.{i}: the inputs differ in rows")
         samples.append(arrays)
     return samples
+
+
+def sample_files(manifest: Manifest) -> list[str]:
+    """The file entries that the warm-up requests are made of."""
+    values = [
+        value
+        for sample in manifest.warm_up
+        for rows in sample.inputs.values()
+        for value in rows
+        if isinstance(value, dict)
+    ]
+    return sorted({SampleFile.model_validate(value).file for value in values})
 
 
 def _array(values: Sequence[Any], spec: TensorSpec, files: Mapping[str, Path]) -> Array:
@@ -88,7 +100,8 @@ def _element(value: object, files: Mapping[str, Path]) -> bytes:
         raise FileError(str(path), f"a warm-up sample cannot be read: {error.strerror}") from error
 
 
-def _ones(specs: Sequence[TensorSpec]) -> dict[str, Array]:
+def ones(specs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """One row of ones for each input, every free dimension 1; of BYTES the text "1"."""
     arrays = {}
     for spec in specs:
         shape = [1 if dimension == -1 else dimension for dimension in spec.shape]

@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 import requests
 
+from models.tensor import Array, TensorSpec
+from serve_app import binary_call
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 _LENGTH = struct.Struct("<I")
 
@@ -106,9 +109,38 @@ class WireClient:
                 "content-type": "application/octet-stream",
                 "inference-header-content-length": str(len(head)),
             }
-        return self._json("POST", _model_path(model, version) + "/infer", data=head + tail, headers=headers)
+        return self._json("POST", infer_path(model, version), data=head + tail, headers=headers)
+
+    def infer_arrays(
+        self,
+        model: str,
+        version: str | None,
+        inputs: Sequence[tuple[TensorSpec, Array]],
+        outputs: Sequence[TensorSpec],
+    ) -> dict[str, Array]:
+        """Answer of the infer call in its binary form.
+
+        Args:
+            outputs: What the model declares; the answer is checked against it.
+
+        Raises:
+            WireError: No answer, or the platform refused; says why.
+            InvalidTensor: The answer is not what is declared.
+        """
+        headers, body = binary_call.encode(inputs)
+        response = self._send("POST", infer_path(model, version), data=body, headers=headers)
+        head_bytes = int(response.headers.get(binary_call.HEADER_LENGTH, len(response.content)))
+        return binary_call.decode(head_bytes, response.content, outputs)
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = self._send(method, path, **options)
+        document = _document(response)
+        if document is None:
+            raise _refusal(response, document)
+        return document
+
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Give an answer that is good, or raise."""
         try:
             response = self._session.request(method, self.url + path, timeout=self._timeout_s, **options)
         except requests.ConnectionError as error:
@@ -119,14 +151,28 @@ class WireClient:
             raise WireError(f"{self.url} gave no answer within {self._timeout_s:g} s") from error
         except requests.RequestException as error:
             raise WireError(f"{self.url}: {error}") from error
-        try:
-            document = response.json()
-        except ValueError:
-            document = None
-        if response.ok and isinstance(document, dict):
-            return document
-        reason = document.get("error") if isinstance(document, dict) else None
-        raise WireError(str(reason or f"{self.url}{path} answered {response.status_code} {response.reason}"))
+        if not response.ok:
+            raise _refusal(response, _document(response))
+        return response
+
+
+def infer_path(model: str, version: str | None) -> str:
+    """Where the infer call of a model goes, below the platform's address."""
+    return _model_path(model, version) + "/infer"
+
+
+def _document(response: requests.Response) -> dict[str, Any] | None:
+    """The answer as a JSON object; None: it is none."""
+    try:
+        document = response.json()
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _refusal(response: requests.Response, document: Mapping[str, Any] | None) -> WireError:
+    reason = None if document is None else document.get("error")
+    return WireError(str(reason or f"{response.url} answered {response.status_code} {response.reason}"))
 
 
 def _model_path(model: str, version: str | None) -> str:

@@ -34,12 +34,18 @@ def serve(
 @app.command()
 def check(
     settings: Annotated[Path, typer.Argument(help="Settings file, or a Serve config file with settings inside.")],
+    files: Annotated[bool, typer.Option("--files", help="Read every model's files and examples too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
 ) -> None:
     """Say what is wrong with settings, without starting anything; exit code 1 if they cannot work."""
     from serve_app.command.checks import check_file, this_machine
 
     findings = check_file(settings, this_machine())
+    if files and not any(finding.id == "settings" for finding in findings):
+        from serve_app.command.file_checks import check_files
+        from serve_app.settings import load_settings
+
+        findings += check_files(load_settings(settings))
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
@@ -95,6 +101,40 @@ def infer(
             typer.echo(answer_text(*ask_for_people(client, question)))
     except (WireError, InputError) as error:
         _fail(error)
+
+
+@app.command()
+def smoke(
+    settings: Annotated[
+        Path | None,
+        typer.Argument(help="What must be served: a settings file, or a Serve config file. Without it, what is there."),
+    ] = None,
+    url: Url = "http://127.0.0.1:8000",
+    wait_s: Annotated[float, typer.Option("--wait-s", min=0, help="For the platform to be ready.")] = 0.0,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.001, help="Limit of each call.")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Outcomes as JSON.")] = False,
+) -> None:
+    """Try a running platform: ready, each model as declared, an answer of each; exit code 1 if anything fails."""
+    import time
+
+    from serve_app.command.expectation import expected_by_platform, expected_by_settings
+    from serve_app.command.smoke import report, try_models, wait_until_ready
+    from serve_app.settings import SettingsError, load_settings
+    from serve_app.wire_client import WireClient, WireError
+
+    client = WireClient(url, timeout_s)
+    try:
+        expected = None if settings is None else expected_by_settings(load_settings(settings))
+        outcomes = [wait_until_ready(client, wait_s, time.monotonic, time.sleep)]
+        if outcomes[0].passed:
+            if expected is None:
+                expected = expected_by_platform(client.overview()["models"])
+            outcomes += try_models(client, expected)
+    except (SettingsError, WireError) as error:
+        _fail(error)
+    typer.echo(json.dumps([outcome._asdict() for outcome in outcomes], indent=2) if as_json else report(outcomes))
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,30 +16,10 @@ from autoscaling.policy.planner import Decision
 from models.errors import ModelUnavailable
 from serve_app.command.commands import app
 from serve_app.ingress.dataplane import Readiness
-from serve_app.ingress.http import HttpIngress, HttpLimits
 from serve_app.profiles import read_profiles
 from tests.contract.fake_dataplane import FakeDataplane
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-def dataplane() -> FakeDataplane:
-    return FakeDataplane()
-
-
-@pytest.fixture
-def url(dataplane: FakeDataplane) -> Iterator[str]:
-    ingress = HttpIngress(dataplane, HttpLimits())
-    server = uvicorn.Server(uvicorn.Config(ingress, host="127.0.0.1", port=0, ws="none", log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
