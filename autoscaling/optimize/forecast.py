@@ -18,6 +18,7 @@ COLUMNS = ("second", "workload", "rate_per_s")
 LAST_STEP_S = 3600.0
 """How long the only row of a workload holds."""
 
+MAX_PERIODS = 10_000
 MAX_SECONDS = 366 * 86_400
 """Between the first row and the last, a year; more is a unit mistaken for seconds."""
 
@@ -120,12 +121,11 @@ def periods_of(forecast: Forecast, period_s: float) -> list[Period]:
         raise InputError(f"a period must be at least 60 seconds, got {period_s:g}")
     every = [series for expected in forecast.values() for series in (expected.mean, expected.upper)]
     start_s, end_s = float(min(one.seconds[0] for one in every)), max(one.end_s for one in every)
-    if (end_s - start_s) / period_s > 10_000:
-        raise InputError(
-            f"the forecast has {(end_s - start_s) / period_s:.0f} periods of {period_s:g} s: make them longer"
-        )
+    num_periods = math.ceil((end_s - start_s) / period_s)
+    if num_periods > MAX_PERIODS:
+        raise InputError(f"{num_periods} periods of {period_s:g} s are over {MAX_PERIODS}: make them longer")
     found = []
-    for place in range(math.ceil((end_s - start_s) / period_s)):
+    for place in range(num_periods):
         begin_s, stop_s = start_s + place * period_s, min(start_s + (place + 1) * period_s, end_s)
         means = {name: expected.mean.within(begin_s, stop_s)[0] for name, expected in forecast.items()}
         peaks = {name: expected.upper.within(begin_s, stop_s)[1] for name, expected in forecast.items()}
@@ -159,13 +159,8 @@ def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, float, str, fl
                 raise _wrong(path, line, "workload is empty")
             second, rate = (_number(path, line, name, cells[name], math.inf) for name in ("second", "rate_per_s"))
             written = cells.get("quantile", "")
-            yield (
-                line,
-                second,
-                cells["workload"],
-                rate,
-                _number(path, line, "quantile", written, 1.0) if written else None,
-            )
+            quantile = _number(path, line, "quantile", written, 1.0) if written else None
+            yield line, second, cells["workload"], rate, quantile
     except (csv.Error, UnicodeDecodeError) as error:
         raise _wrong(path, reader.line_num + 1, f"is no CSV: {error}") from error
 

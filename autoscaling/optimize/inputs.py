@@ -1,4 +1,4 @@
-"""What people write for the optimizer: what machines cost, what workloads must reach, and what they were measured at."""
+"""What people write for the optimizer: prices of machines, and what workloads must reach and were measured to take."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Spot(Written):
     price_per_hour: NotNegative
     reclaims_per_hour: NotNegative = Field(0.05, description="Of each node on its own.")
     outages_per_hour: NotNegative = Field(
-        0.002, description="All spot nodes of the group at once; 0.002 is once in three weeks."
+        0.01, description="All spot nodes of the group at once; 0.01 is once in four days."
     )
 
 

@@ -1,12 +1,13 @@
 """Replicas of all workloads onto whole nodes at the least cost: a mixed-integer program over what a node can hold.
 
-A pattern is a number of replicas of each workload that fill a node. The program chooses an option for each workload, for
-the whole forecast, and how many nodes of each pattern, market and period; so nothing has to be packed afterwards, and
-the cost is that of whole nodes. Source: Gilmore and Gomory 1961, the cutting-stock formulation.
+A pattern is a number of replicas of each workload that fill a node. The program chooses an option for each workload,
+for the whole forecast, and how many nodes of each pattern, market and period; so nothing has to be packed afterwards,
+and the cost is that of whole nodes. Source: Gilmore and Gomory 1961, the cutting-stock formulation.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -26,6 +27,7 @@ TIME_LIMIT_S = 30.0
 GAP_RATIO = 0.002
 """The program ends this close to the best cost that can be."""
 
+MARKETS = ("on-demand", "spot")
 Size = tuple[float, float, float]
 
 
@@ -39,7 +41,7 @@ class NodeUse(NamedTuple):
     Attributes:
         group: Its name.
         market: on-demand or spot.
-        holds: Workload and the number of its replicas on each node; there may be room for more than there are.
+        holds: Workload and the number of its replicas on each of the nodes.
         num_nodes: How many of them.
     """
 
@@ -57,13 +59,15 @@ class Packing:
         chosen: One option for each workload.
         nodes: Of each period.
         cost: Of all periods.
-        bound: No packing of these options costs less.
     """
 
     chosen: Mapping[str, Option]
     nodes: tuple[tuple[NodeUse, ...], ...]
     cost: float
-    bound: float
+
+
+Item = tuple[str, int]
+"""A workload, and how many of its replicas may be on one node; 0: any number."""
 
 
 class _Column(NamedTuple):
@@ -72,7 +76,7 @@ class _Column(NamedTuple):
     group: NodeGroup
     market: str
     period: int
-    holds: Mapping[str, int]
+    holds: Mapping[Item, int]
     price: float
 
 
@@ -106,24 +110,26 @@ def pack(options: Mapping[str, Sequence[Option]], hours: Sequence[float]) -> Pac
     nodes: list[list[NodeUse]] = [[] for _ in hours]
     for column, num in zip(columns, taken[len(every) :], strict=True):
         if num > 0:
-            use = NodeUse(column.group.name, column.market, tuple(column.holds.items()), int(num))
-            nodes[column.period].append(use)
-    bound = unit * float(found.mip_dual_bound if found.mip_dual_bound is not None else 0.0)
-    return Packing(chosen, tuple(map(tuple, nodes)), float(costs @ taken), bound)
+            holds = tuple((workload, count) for (workload, _), count in column.holds.items())
+            nodes[column.period].append(NodeUse(column.group.name, column.market, holds, int(num)))
+    used = tuple(_trimmed(uses, chosen, period) for period, uses in enumerate(nodes))
+    return Packing(chosen, used, float(costs @ taken))
 
 
-def patterns(room: Size, sizes: Mapping[str, Size], most: Mapping[str, int]) -> list[dict[str, int]]:
+def patterns(room: Size, sizes: Mapping[Item, Size], most: Mapping[Item, int]) -> list[dict[Item, int]]:
     """What a node can hold, so that nothing more fits; of too many, those with few workloads.
 
     Args:
         room: Of an empty node.
         sizes: Of a replica of each workload.
-        most: Replicas of each that are of any use.
+        most: Replicas of each that are of any use, or allowed, on a node.
     """
-    found: list[dict[str, int]] = []
+    found: list[dict[Item, int]] = []
     for num_kinds in range(1, len(sizes) + 1):
         more = []
         for names in combinations(sizes, num_kinds):
+            if len({workload for workload, _ in names}) < num_kinds:
+                continue
             more += [one for one in _fill(room, names, sizes, most) if len(one) == num_kinds]
             if len(found) + len(more) > MAX_PATTERNS:
                 return found
@@ -131,9 +137,24 @@ def patterns(room: Size, sizes: Mapping[str, Size], most: Mapping[str, int]) -> 
     return [one for one in found if not _has_room(room, one, sizes, most)]
 
 
+def _trimmed(uses: Sequence[NodeUse], chosen: Mapping[str, Option], period: int) -> tuple[NodeUse, ...]:
+    """Patterns have places for more replicas than there are: leave those empty, on the nodes with the fewest first."""
+    nodes = [(use.group, use.market, dict(use.holds)) for use in uses for _ in range(use.num_nodes)]
+    for workload, option in chosen.items():
+        for market in MARKETS:
+            here = [held for _, its, held in nodes if its == market and workload in held]
+            surplus = sum(held[workload] for held in here) - option.on(market)[period]
+            for held in sorted(here, key=lambda held: held[workload]):
+                empty = min(surplus, held[workload])
+                surplus -= empty
+                held[workload] -= empty
+    held_by = Counter((group, market, tuple(one for one in held.items() if one[1])) for group, market, held in nodes)
+    return tuple(NodeUse(*what, num) for what, num in held_by.items())
+
+
 def _fill(
-    room: Size, names: tuple[str, ...], sizes: Mapping[str, Size], most: Mapping[str, int]
-) -> Iterator[dict[str, int]]:
+    room: Size, names: tuple[Item, ...], sizes: Mapping[Item, Size], most: Mapping[Item, int]
+) -> Iterator[dict[Item, int]]:
     """Every way of filling a node with these workloads, the last one taking all that is left."""
     name, *rest = names
     num = _num_fitting(room, sizes[name], most[name])
@@ -143,11 +164,16 @@ def _fill(
             yield {name: count, **filled}
 
 
-def _has_room(room: Size, held: Mapping[str, int], sizes: Mapping[str, Size], most: Mapping[str, int]) -> bool:
+def _has_room(room: Size, held: Mapping[Item, int], sizes: Mapping[Item, Size], most: Mapping[Item, int]) -> bool:
     left: Any = tuple(
         space - sum(num * sizes[name][part] for name, num in held.items()) for part, space in enumerate(room)
     )
-    return any(_num_fitting(left, size, most[name] - held.get(name, 0)) > 0 for name, size in sizes.items())
+    others = {workload for workload, _ in held}
+    return any(
+        _num_fitting(left, size, most[name] - held.get(name, 0)) > 0
+        for name, size in sizes.items()
+        if name in held or name[0] not in others
+    )
 
 
 def _num_fitting(room: Size, size: Size, most: int) -> int:
@@ -155,24 +181,29 @@ def _num_fitting(room: Size, size: Size, most: int) -> int:
     return max(0, min(most, *fits))
 
 
+def _item(option: Option, market: str) -> Item:
+    return option.workload, option.spot_per_node if market == "spot" else 0
+
+
 def _columns(options: Sequence[Option], hours: Sequence[float]) -> Iterator[_Column]:
     groups = {option.group.name: option.group for option in options if option.group is not None}
     for group in groups.values():
         here = [option for option in options if option.group is group]
-        for market in ("on-demand", "spot"):
+        for market in MARKETS:
             price = group.price_per_hour
             if market == "spot":
                 if group.spot is None:
                     continue
                 price = group.spot.price_per_hour
             for period, length in enumerate(hours):
-                most: dict[str, int] = {}
-                sizes: dict[str, Size] = {}
+                most: dict[Item, int] = {}
+                sizes: dict[Item, Size] = {}
                 for option in here:
                     num = option.on(market)[period]
                     if num and option.profile is not None:
-                        most[option.workload] = max(num, most.get(option.workload, 0))
-                        sizes[option.workload] = option.profile.size
+                        item = _item(option, market)
+                        most[item] = min(max(num, most.get(item, 0)), item[1] or num)
+                        sizes[item] = option.profile.size
                 for holds in patterns(group.room, sizes, most):
                     yield _Column(group, market, period, holds, price * length)
 
@@ -187,15 +218,15 @@ def _constraints(
         rows.setdefault(("one", option.workload), {})[place] = 1.0
         if option.group is None:
             continue
-        for market in ("on-demand", "spot"):
+        for market in MARKETS:
             for period, num in enumerate(option.on(market)):
                 if num:
-                    key = (option.group.name, market, period, option.workload)
+                    key = (option.group.name, market, period, _item(option, market))
                     rows.setdefault(key, {})[place] = -float(num)
                     bounds[key] = (0.0, np.inf)
     for place, column in enumerate(columns, len(every)):
-        for workload, num in column.holds.items():
-            rows[column.group.name, column.market, column.period, workload][place] = float(num)
+        for item, num in column.holds.items():
+            rows[column.group.name, column.market, column.period, item][place] = float(num)
         limit = ("nodes", column.group.name, column.period)
         rows.setdefault(limit, {})[place] = 1.0
         bounds[limit] = (0.0, float(column.group.max_nodes))

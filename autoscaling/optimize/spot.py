@@ -14,18 +14,26 @@ import numpy as np
 from scipy.stats import binom
 
 LOSS_SHARE = 0.25
-"""How often more replicas may be missing than are spare, of the requests that may be late."""
+"""Of the requests that may be late so many may be late because more nodes were reclaimed than spare ones make up."""
 
 OUTAGE_SHARE = 0.25
-"""Of those, what outages may make late."""
+"""And so many because of outages."""
 
-OUTAGE_STARTS = 2.0
-"""An outage is felt for so many times of a recovery: what piled up must be answered, too."""
+MAX_FELT = 50.0
 
 
 def lost_ratio(reclaims_per_hour: float, recovery_s: float) -> float:
     """How likely a node is to be reclaimed within the time that its loss is felt."""
     return -math.expm1(-reclaims_per_hour * recovery_s / 3600.0)
+
+
+def felt_for(busy_ratio: float) -> float:
+    """How many times of a recovery a loss is felt: what piled up meanwhile must be answered, too.
+
+    Args:
+        busy_ratio: Arrivals over the most that the replicas answer when all are there.
+    """
+    return min(MAX_FELT, 1.0 / max(1e-9, 1.0 - busy_ratio))
 
 
 def risk_of(num_replicas: int, num_spare: int, num_per_node: int, ratio: float) -> float:
@@ -34,7 +42,7 @@ def risk_of(num_replicas: int, num_spare: int, num_per_node: int, ratio: float) 
     Args:
         num_replicas: Needed ones.
         num_spare: Beside them.
-        num_per_node: That fit on a node.
+        num_per_node: At most so many of them are on one node.
         ratio: How likely each node is missing.
 
     Returns:
@@ -47,11 +55,11 @@ def risk_of(num_replicas: int, num_spare: int, num_per_node: int, ratio: float) 
 
 
 def spare_for(num_replicas: int, num_per_node: int, ratio: float, risk_ratio: float) -> int | None:
-    """The fewest spare replicas for a risk.
+    """The fewest spare replicas for a risk; at least those of one node, so that a single reclaim is never felt.
 
     Args:
         num_replicas: Needed ones; without any there is nothing to lose.
-        num_per_node: That fit on a node.
+        num_per_node: At most so many of them are on one node.
         ratio: How likely each node is missing.
         risk_ratio: How often more may be missing than are spare.
 
@@ -60,7 +68,7 @@ def spare_for(num_replicas: int, num_per_node: int, ratio: float, risk_ratio: fl
     """
     if num_replicas <= 0:
         return 0
-    for num_spare in range(num_replicas + 2 * num_per_node + 1):
+    for num_spare in range(num_per_node, num_replicas + 2 * num_per_node + 1):
         if risk_of(num_replicas, num_spare, num_per_node, ratio) <= risk_ratio:
             return num_spare
     return None

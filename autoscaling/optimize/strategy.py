@@ -62,7 +62,7 @@ class Strategy:
         group: Of the nodes; None: serverless.
         price_per_hour: At its rate.
         num_replicas: That the rate takes; 0: serverless.
-        serverless_below_per_s: Rate below which serverless is cheaper than a replica; 0: it is never, None: not offered.
+        serverless_below_per_s: Rate below which serverless is cheaper than one replica. None: it is not offered.
         dedicated_above_per_s: Rate from which its replicas fill a node; infinite: one fills none, however much it has.
         why: In words, with the figures that decided.
     """
@@ -90,8 +90,25 @@ def cold_ratio(rate_per_s: float, batch_s: float, keep_alive_s: float) -> float:
     return float(min(1.0, np.sum(share * np.exp(-rate_per_s * share * keep_alive_s))))
 
 
-def bought(rate_per_s: float, requirement: Requirement, serverless: Serverless) -> Bought | str:
-    """What a workload costs and reaches on a serverless service; a sentence: why it cannot be there."""
+def bought(
+    rate_per_s: float,
+    requirement: Requirement,
+    serverless: Serverless,
+    before_per_s: float | None = None,
+    period_s: float = math.inf,
+) -> Bought | str:
+    """What a workload costs and reaches on a serverless service.
+
+    Args:
+        rate_per_s: Requests a second.
+        requirement: What it must reach.
+        serverless: The service.
+        before_per_s: Rate before: what is above it finds no instance until the first have started. None: the same.
+        period_s: How long the rate holds, seconds.
+
+    Returns:
+        A sentence: why it cannot be there.
+    """
     profile = requirement.profiles.get(serverless.hardware)
     if profile is None:
         return f"no profile for {serverless.hardware}"
@@ -101,10 +118,14 @@ def bought(rate_per_s: float, requirement: Requirement, serverless: Serverless) 
     # Three deviations: one request in seven hundred takes longer.
     longest_s = alone_s * (1.0 + 3.0 * profile.variation)
     cold_s = serverless.startup_s + profile.startup_s + longest_s
-    share = cold_ratio(rate_per_s, alone_s, serverless.keep_alive_s) if rate_per_s > 0.0 else 0.0
-    is_in_time = longest_s <= requirement.slo_s and (
-        cold_s <= requirement.slo_s or share <= QUEUE_SHARE * requirement.late_ratio
-    )
+    share = 0.0
+    if rate_per_s > 0.0:
+        new_ratio = max(0.0, 1.0 - (rate_per_s if before_per_s is None else before_per_s) / rate_per_s)
+        first = new_ratio * (1.0 + rate_per_s * cold_s) / (rate_per_s * period_s)
+        share = min(1.0, first + cold_ratio(rate_per_s, alone_s, serverless.keep_alive_s))
+    # Of requests in bursts more are cold than the formula says.
+    is_rare = requirement.burstiness == 1.0 and share <= QUEUE_SHARE * requirement.late_ratio
+    is_in_time = longest_s <= requirement.slo_s and (cold_s <= requirement.slo_s or is_rare)
     price = serverless.price_per_request + serverless.price_per_s * alone_s
     return Bought(3600.0 * rate_per_s * price, price, share, cold_s, is_in_time)
 
@@ -115,7 +136,7 @@ def serverless_below(price_per_hour: float, price_per_request: float) -> float:
 
 
 def optimize_model_serving_strategy(model: ModelMetadata) -> Strategy:
-    """Choose how one model is served, by its rate, size and latency, as if nodes were shared at their price by the part.
+    """Choose how one model is served, by its rate, size and latency, a shared node at the price of its part.
 
     Raises:
         ValueError: Neither a group nor a service can serve it in time; says why each cannot.
@@ -142,9 +163,8 @@ def optimize_model_serving_strategy(model: ModelMetadata) -> Strategy:
         assert isinstance(offer, Bought)
         than = f", {best[3]} on {best[1].name} {best[0]:.3g}" if best is not None else ""
         why = f"{_words(offer)} costs {offer.price_per_hour:.3g} {prices.currency} an hour{than}"
-        return Strategy(
-            "serverless", None, offer.price_per_hour, 0, below, math.inf, f"{why}; cheaper below {below:.3g}/s"
-        )
+        why = f"{why}; cheaper than one replica below {below:.3g}/s"
+        return Strategy("serverless", None, offer.price_per_hour, 0, below, math.inf, why)
     price, group, profile, num_replicas = best
     per_node = group.num_fitting(profile)
     above = rate / num_replicas * FULL_RATIO * per_node if num_replicas else math.inf
