@@ -2,7 +2,7 @@
 
 It is found in another way than the optimizer's: nodes are filled by dynamic programming instead of a solver, every base
 on demand and every number of spot replicas on a node is tried, and the number of replicas is the fewest with which the
-simulator, on arrivals of its own, has no more late requests than are allowed: the optimizer keeps half of that back.
+simulator, on arrivals of its own, has no more late requests than are allowed: of that the optimizer keeps some back.
 """
 
 from __future__ import annotations
@@ -46,8 +46,13 @@ class Way(NamedTuple):
     bought: float
 
 
-def best_cost(problem: Problem, simulated: Simulated) -> float | None:
-    """The least cost of all ways; None: there are too many of them."""
+def best_cost(problem: Problem, simulated: Simulated | None) -> float | None:
+    """The least cost of all ways; None: there are too many of them.
+
+    Args:
+        problem: With few workloads.
+        simulated: Judges numbers of replicas. None: those of the optimizer are taken, only the rest is searched.
+    """
     periods = periods_of(problem.forecast, PERIOD_S)
     ways = []
     for workload in problem.forecast:
@@ -61,25 +66,32 @@ def best_cost(problem: Problem, simulated: Simulated) -> float | None:
     return min(_cost(chosen, periods, nodes) for chosen in product(*ways))
 
 
-def _ways(problem: Problem, workload: str, periods: list[Period], simulated: Simulated) -> Iterator[Way]:
+def _ways(problem: Problem, workload: str, periods: list[Period], simulated: Simulated | None) -> Iterator[Way]:
     requirement = problem.requirements[workload]
     none = (0,) * len(periods)
-    # Every number of replicas around that of each option, for the simulator to judge.
     for option in options_of(workload, requirement, periods, problem.prices).found:
         if option.group is None or option.profile is None:
             yield Way(None, (0.0, 0.0, 0.0), none, none, 0, sum(option.bought))
         elif not any(option.spot):
-            needs = []
-            for period, num in zip(periods, option.needs, strict=True):
-                rate = period.peak_per_s[workload]
-                while num > max(1, requirement.min_replicas) and rate > 0.0:
-                    if simulated(option.profile, requirement, rate, num - 1) > requirement.late_ratio:
-                        break
-                    num -= 1
-                needs.append(num)
+            rates = [period.peak_per_s[workload] for period in periods]
+            needs = [
+                num if simulated is None else _fewest(option.profile, requirement, rate, num, simulated)
+                for rate, num in zip(rates, option.needs, strict=True)
+            ]
             yield Way(option.group, option.profile.size, tuple(needs), none, 0, 0.0)
             if option.group.spot is not None and requirement.spot:
                 yield from _on_spot(option.group, option.profile, requirement, workload, periods, needs)
+
+
+def _fewest(profile: Profile, requirement: Requirement, rate_per_s: float, num: int, simulated: Simulated) -> int:
+    """The fewest replicas, from those of the optimizer downwards, that the simulator finds enough."""
+    if rate_per_s <= 0.0:
+        return num
+    while num > max(1, requirement.min_replicas):
+        if simulated(profile, requirement, rate_per_s, num - 1) > requirement.late_ratio:
+            break
+        num -= 1
+    return num
 
 
 def _on_spot(

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autoscaling.optimize.forecast import Expected, Series
 from autoscaling.optimize.inputs import NodeGroup, Prices, Profile, Requirement, Serverless, Spot
@@ -41,10 +42,10 @@ def random_problem(rng: Rng, num_workloads: int, max_load: float = 60.0) -> Prob
         cpu = requirements[name].profiles["cpu"]
         busy_s = cpu.curve.batch_s(cpu.max_batch) / cpu.max_batch
         top_per_s = min(_spread(rng, 0.02, 300.0), max_load / busy_s)
-        rates = top_per_s * rng.uniform(0.1, 1.0, num_periods)
+        rates: NDArray[np.float64] = top_per_s * rng.uniform(0.1, 1.0, num_periods)
         if requirements[name].min_replicas == 0 and num_periods > 1:
             rates[int(rng.integers(num_periods))] = 0.0
-        series = Series(PERIOD_S * np.arange(num_periods), rates)
+        series = Series(PERIOD_S * np.arange(num_periods, dtype=np.float64), rates)
         if num_periods == 1:
             series = Series(np.array([0.0, PERIOD_S / 2.0]), np.repeat(rates, 2))
         forecast[name] = Expected(series, series, None)

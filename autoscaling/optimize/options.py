@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autoscaling.optimize.forecast import Period
 from autoscaling.optimize.inputs import NodeGroup, Prices, Profile, Requirement, Serverless
 from autoscaling.optimize.spot import LOSS_SHARE, OUTAGE_SHARE, base_for, felt_for, lost_ratio, risk_of, spare_for
-from autoscaling.optimize.staffing import staff
+from autoscaling.optimize.staffing import ALONE_SHARE, BESIDE_SHARE, staff
 from autoscaling.optimize.strategy import Bought, bought, profile_on, too_slow
 
 
@@ -90,7 +90,7 @@ def options_of(workload: str, requirement: Requirement, periods: Sequence[Period
     """Find all ways of running a workload within its SLO and risk."""
     peaks = [period.peak_per_s[workload] for period in periods]
     requests = [3600.0 * period.hours * period.mean_per_s[workload] for period in periods]
-    staffed: dict[str, list[int] | None] = {}
+    staffed: dict[tuple[str, float], list[int] | None] = {}
     found: list[Option] = []
     reasons: dict[str, str] = {}
     for group in prices.groups:
@@ -98,16 +98,17 @@ def options_of(workload: str, requirement: Requirement, periods: Sequence[Period
         if profile is None:
             reasons[group.name] = why_not
             continue
-        if group.hardware not in staffed:
-            staffed[group.hardware] = staff(peaks, profile, requirement)
-        needs = staffed[group.hardware]
+        for share in (ALONE_SHARE, BESIDE_SHARE):
+            if (group.hardware, share) not in staffed:
+                staffed[group.hardware, share] = staff(peaks, profile, requirement, share)
+        needs, needs_on_spot = staffed[group.hardware, ALONE_SHARE], staffed[group.hardware, BESIDE_SHARE]
         if needs is None:
             reasons[group.name] = too_slow(max(peaks), requirement)
             continue
         none = (0,) * len(periods)
         found.append(Option(workload, group, profile, tuple(needs), tuple(needs), none, (0.0,) * len(periods)))
-        if requirement.spot and group.spot is not None:
-            on_demand, most = found[-1], group.num_fitting(profile)
+        if requirement.spot and group.spot is not None and needs_on_spot is not None:
+            on_demand, most = replace(found[-1], needs=tuple(needs_on_spot)), group.num_fitting(profile)
             # Alone on nodes few replicas make up for a lost one, together they fill them.
             for num_per_node in sorted({1, -(-most // 2), most}):
                 on_spot = _with_spot(on_demand, num_per_node, requirement, peaks, requests)

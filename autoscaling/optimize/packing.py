@@ -188,7 +188,7 @@ def _item(option: Option, market: str) -> Item:
 def _columns(options: Sequence[Option], hours: Sequence[float]) -> Iterator[_Column]:
     groups = {option.group.name: option.group for option in options if option.group is not None}
     for group in groups.values():
-        here = [option for option in options if option.group is group]
+        here = [option for option in options if option.group == group]
         for market in MARKETS:
             price = group.price_per_hour
             if market == "spot":

@@ -11,9 +11,7 @@ from typing import Any, TypedDict
 
 from autoscaling.optimize.allocation import Allocation, WorkloadPlan
 from autoscaling.optimize.packing import MARKETS
-
-HEADROOM = 1.25
-"""Beyond what the forecast takes at its peak scaling may go so far; it costs only if the forecast was too low."""
+from autoscaling.optimize.spot import HEADROOM
 
 
 class AutoscalingOptions(TypedDict):

@@ -19,6 +19,9 @@ LOSS_SHARE = 0.25
 OUTAGE_SHARE = 0.25
 """And so many because of outages."""
 
+HEADROOM = 1.25
+"""Scaling may go so far beyond what was planned: to answer what piled up, and if the forecast was too low."""
+
 MAX_FELT = 50.0
 
 
@@ -31,9 +34,9 @@ def felt_for(busy_ratio: float) -> float:
     """How many times of a recovery a loss is felt: what piled up meanwhile must be answered, too.
 
     Args:
-        busy_ratio: Arrivals over the most that the replicas answer when all are there.
+        busy_ratio: Arrivals over the most that the planned replicas answer.
     """
-    return min(MAX_FELT, 1.0 / max(1e-9, 1.0 - busy_ratio))
+    return min(MAX_FELT, 1.0 / max(1e-9, 1.0 - busy_ratio / HEADROOM))
 
 
 def risk_of(num_replicas: int, num_spare: int, num_per_node: int, ratio: float) -> float:

@@ -2,7 +2,7 @@
 
 Formulae for batches, several replicas and a limit on latency are good for large fleets and poor for a handful, where
 one replica more is a quarter of the cost. A trial takes milliseconds, so it decides: the fewest replicas with which so
-few requests were late that half of what may be late is left for what a trial does not see.
+few requests were late that some of what may be late is left for what a trial does not see.
 """
 
 from __future__ import annotations
@@ -19,28 +19,34 @@ from autoscaling.simulate.arrivals import Arrivals
 from autoscaling.simulate.fleet import Fleet
 from autoscaling.simulate.service import Service
 
-QUEUE_SHARE = 0.5
-"""Of the requests that may be late so many may be late by waiting. The rest is for chance and for lost nodes."""
+ALONE_SHARE = 0.8
+"""Of the requests that may be late so many may be late by waiting; the rest is for chance, of the trial and to come."""
 
-NUM_LATE = 100
-"""A trial is so long that about so many late requests decide it: that is worth a tenth of their number."""
+BESIDE_SHARE = 0.5
+"""The same where something else makes requests late, too: lost nodes, cold instances."""
+
+NUM_LATE = 400
+"""A trial is so long that about so many late requests decide it: they vary by a tenth at most, as they come in clumps."""
 
 NUM_RELAXED = 10.0
 """A trial lasts for at least so many times of what a queue takes to settle: the variance of the arrivals of a second
 over the square of what is served beyond their mean. Source: heavy-traffic limit of queues, Kingman 1962."""
 
-MIN_TRIAL_S, MAX_TRIAL_S = 120.0, 100_000.0
+MIN_TRIAL_S, USUAL_TRIAL_S, MAX_TRIAL_S = 20.0, 120.0, 100_000.0
 MAX_REQUESTS = 400_000
 SEED = 20_260
 
 
-def staff(rates_per_s: Sequence[float], profile: Profile, requirement: Requirement) -> list[int] | None:
+def staff(
+    rates_per_s: Sequence[float], profile: Profile, requirement: Requirement, share: float = ALONE_SHARE
+) -> list[int] | None:
     """Replicas that carry each of several rates within the SLO.
 
     Args:
         rates_per_s: Requests a second.
         profile: What a replica takes.
         requirement: SLO, how many may be late, how bursty requests come, bounds.
+        share: Of those that may be late so many may be late by waiting.
 
     Returns:
         One number a rate; None: no number of replicas is enough, or more would be needed than are allowed.
@@ -54,7 +60,7 @@ def staff(rates_per_s: Sequence[float], profile: Profile, requirement: Requireme
         for place in (high, low):
             rate = levels[place]
             if rate not in known:
-                known[rate] = replicas_for_rate(rate, profile, requirement)
+                known[rate] = replicas_for_rate(rate, profile, requirement, share)
             if known[rate] is None:
                 return None
         if known[levels[low]] == known[levels[high]]:
@@ -66,26 +72,29 @@ def staff(rates_per_s: Sequence[float], profile: Profile, requirement: Requireme
     return found if max(found) <= requirement.max_replicas else None
 
 
-def replicas_for_rate(rate_per_s: float, profile: Profile, requirement: Requirement) -> int | None:
+def replicas_for_rate(rate_per_s: float, profile: Profile, requirement: Requirement, share: float) -> int | None:
     """The fewest replicas whose trial has few enough late requests; None: however many, too many are late."""
     if profile.curve.batch_s(1) > requirement.slo_s:
         return None
-    late_ratio = trial(rate_per_s, profile, requirement)
     # So close to what all can do queues grow slower than a trial lasts.
     margin_per_s = math.sqrt(NUM_RELAXED * requirement.burstiness * rate_per_s / trial_s(rate_per_s, requirement))
     most_per_s = profile.max_batch / profile.curve.batch_s(profile.max_batch)
     fewest = max(1, math.ceil((rate_per_s + margin_per_s) / most_per_s - 1e-9))
+    if fewest > requirement.max_replicas:
+        return None
     capacity = capacity_of(profile.curve, requirement.slo_s)
     guess = max(fewest, replicas_for(rate_per_s, capacity, requirement.burstiness, 1.0))
     most = 4 * guess + 10
-    target = QUEUE_SHARE * requirement.late_ratio
+    late_ratio = trial(rate_per_s, profile, requirement)
+    target = share * requirement.late_ratio
     return _least(lambda num_replicas: late_ratio(num_replicas) <= target, fewest, guess, most)
 
 
 def trial_s(rate_per_s: float, requirement: Requirement) -> int:
     """How long a trial is, seconds."""
-    num_requests = min(NUM_LATE / (QUEUE_SHARE * requirement.late_ratio), MAX_REQUESTS)
-    return math.ceil(min(max(num_requests / rate_per_s, MIN_TRIAL_S), MAX_TRIAL_S))
+    num_requests = min(NUM_LATE / requirement.late_ratio, MAX_REQUESTS)
+    usual_s = max(num_requests, min(USUAL_TRIAL_S * rate_per_s, MAX_REQUESTS)) / rate_per_s
+    return math.ceil(min(max(usual_s, MIN_TRIAL_S), MAX_TRIAL_S))
 
 
 def trial(rate_per_s: float, profile: Profile, requirement: Requirement) -> Callable[[int], float]:

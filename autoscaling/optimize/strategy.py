@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import poisson
 
 from autoscaling.optimize.inputs import NodeGroup, Prices, Profile, Requirement, Serverless
-from autoscaling.optimize.staffing import QUEUE_SHARE, staff
+from autoscaling.optimize.staffing import BESIDE_SHARE, staff
 
 Kind = Literal["dedicated", "shared", "serverless"]
 
@@ -124,7 +124,7 @@ def bought(
         first = new_ratio * (1.0 + rate_per_s * cold_s) / (rate_per_s * period_s)
         share = min(1.0, first + cold_ratio(rate_per_s, alone_s, serverless.keep_alive_s))
     # Of requests in bursts more are cold than the formula says.
-    is_rare = requirement.burstiness == 1.0 and share <= QUEUE_SHARE * requirement.late_ratio
+    is_rare = requirement.burstiness == 1.0 and share <= BESIDE_SHARE * requirement.late_ratio
     is_in_time = longest_s <= requirement.slo_s and (cold_s <= requirement.slo_s or is_rare)
     price = serverless.price_per_request + serverless.price_per_s * alone_s
     return Bought(3600.0 * rate_per_s * price, price, share, cold_s, is_in_time)

@@ -96,7 +96,7 @@ def _turn(options: Options, slo_s: float) -> Iterator[str]:
 def _market(option: Option, options: Options, currency: str) -> Iterator[str]:
     if option.group is None:
         return
-    same = [one for one in options.found if one.group is option.group]
+    same = [one for one in options.found if one.group == option.group]
     on_demand = next(one for one in same if not any(one.spot))
     if any(option.spot):
         fullest = max(range(len(option.needs)), key=lambda place: option.needs[place])
