@@ -123,6 +123,7 @@ class Serverless(Written):
     startup_s: NotNegative = Field(2.0, description="Of an instance, before the model's own start.")
     keep_alive_s: NotNegative = Field(300.0, description="An instance goes after so long without a request.")
     max_memory_bytes: int | None = Field(None, ge=1, description="Of an instance; None: any.")
+    max_instances: int = Field(1000, ge=1, description="That run at once; 1000 is a usual limit of services.")
 
 
 class Prices(Written):

@@ -26,7 +26,7 @@ BESIDE_SHARE = 0.5
 """The same where something else makes requests late, too: lost nodes, cold instances."""
 
 NUM_LATE = 400
-"""A trial is so long that about so many late requests decide it: they vary by a tenth at most, as they come in clumps."""
+"""A trial is so long that about so many late requests decide it: they come in clumps and vary by a tenth."""
 
 NUM_RELAXED = 10.0
 """A trial lasts for at least so many times of what a queue takes to settle: the variance of the arrivals of a second

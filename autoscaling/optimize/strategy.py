@@ -115,6 +115,8 @@ def bought(
     if serverless.max_memory_bytes is not None and profile.memory_bytes > serverless.max_memory_bytes:
         return f"needs {profile.memory_bytes} bytes, an instance has {serverless.max_memory_bytes}"
     alone_s = profile.curve.batch_s(1)
+    if rate_per_s * alone_s > serverless.max_instances:
+        return f"{rate_per_s * alone_s:.0f} instances would run at once, the limit is {serverless.max_instances}"
     # Three deviations: one request in seven hundred takes longer.
     longest_s = alone_s * (1.0 + 3.0 * profile.variation)
     cold_s = serverless.startup_s + profile.startup_s + longest_s
