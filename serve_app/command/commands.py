@@ -8,10 +8,11 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from serve_app.command import simulate
+from serve_app.command import optimize, simulate
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(simulate.app)
+app.add_typer(optimize.app)
 
 DEFAULT_CONFIG = Path("deploy/local.yaml")
 

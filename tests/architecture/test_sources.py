@@ -85,7 +85,7 @@ MESSAGES = Path("serve_app/dispatch/direct/frames.py")
 
 @pytest.mark.parametrize("path", [path for path in SHIPPED if path != MESSAGES], ids=str)
 def test_no_model_file_is_unpickled(path: Path) -> None:
-    """Loading a file must never run code from it; `pickle` is for messages only, which Serve itself or one file reads."""
+    """Loading a file must never run code from it; `pickle` is for messages, read by Serve or one file."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)

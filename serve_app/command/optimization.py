@@ -1,0 +1,178 @@
+"""From a forecast and prices to an allocation, and from that to what a person, a program and the platform read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+import yaml
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from autoscaling.optimize.forecast import read_forecast
+from autoscaling.optimize.inputs import Profile, Requirement, read_prices
+from serve_app.profiles import beside, read_profiles
+from serve_app.settings import Model, Settings, load_settings, parse_settings
+
+TABLE_CHARS = 140
+
+
+class Request(NamedTuple):
+    """What was typed, see `headrace optimize --help`."""
+
+    forecast: Path
+    prices: Path
+    settings: Path | None
+    period_s: float
+    json_file: Path | None
+    plot_file: Path | None
+    out: Path | None
+
+
+def optimize_and_tell(request: Request) -> None:
+    """Allocate, print the table, the nodes over time, the reasons and the settings, and write the files.
+
+    Raises:
+        ValueError: A file of inputs is wrong, or nothing can run a workload.
+        SettingsError: The settings are wrong, or have no profiles.
+        ImportError: The solver, or what draws plots, is not installed.
+        OSError: A file cannot be written.
+    """
+    _require("scipy", "optimize")
+    if request.plot_file is not None:
+        _require("matplotlib", "pages")
+    from autoscaling.optimize.allocation import calculate_optimal_allocation
+    from autoscaling.optimize.report import document, plot
+
+    forecast, prices = read_forecast(request.forecast), read_prices(request.prices)
+    settings = load_settings(request.settings) if request.settings is not None else None
+    requirements: dict[str, Requirement] = dict(prices.workloads)
+    if settings is not None and request.settings is not None:
+        missing = set(forecast) - set(requirements)
+        requirements |= {name: one for name, one in requirements_of(settings, request.settings) if name in missing}
+    allocation = calculate_optimal_allocation(forecast, requirements, prices, request.period_s)
+    found = document(allocation)
+    _tell(allocation)
+    written = settings_text(found, settings)
+    if request.out is not None:
+        request.out.write_text(written, encoding="utf-8")
+    else:
+        typer.echo(written, nl=False)
+    if request.json_file is not None:
+        request.json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if request.plot_file is not None:
+        plot(allocation, request.plot_file)
+
+
+def requirements_of(settings: Settings, path: Path) -> Iterator[tuple[str, Requirement]]:
+    """What models of the settings must reach and were measured to take; those without both are left out.
+
+    Args:
+        settings: SLOs, and what a replica reserves, are those of their pools; a pool's name is its kind of hardware.
+        path: Their file; the profiles are beside it.
+
+    Raises:
+        SettingsError: The profiles cannot be read.
+    """
+    profiles = read_profiles(Path(settings.profiles) if settings.profiles is not None else beside(path))
+    for model in settings.models:
+        scaled = [pool for pool in model.pools if pool.autoscaling is not None]
+        versions = profiles.get(model.name, {})
+        if not scaled or not versions or scaled[0].autoscaling is None:
+            continue
+        # Of several versions any may be asked: the newest is taken, as elsewhere where none is named.
+        measured = versions[max(versions, key=lambda version: (len(version), version))]
+        taken = {
+            pool.name: Profile(
+                call_s=one.call_s,
+                row_s=one.row_s,
+                max_batch=one.max_rows,
+                startup_s=one.startup_s,
+                memory_bytes=pool.memory_bytes or max(1, one.memory_bytes),
+                num_cpus=pool.num_cpus,
+                num_gpus=pool.num_gpus,
+            )
+            for pool in model.pools
+            if (one := measured.get(pool.name)) is not None
+        }
+        if taken:
+            goal = scaled[0].autoscaling
+            yield (
+                model.name,
+                Requirement(
+                    slo_s=goal.slo_s, late_ratio=goal.late_ratio, min_replicas=min(1, goal.min_replicas), profiles=taken
+                ),
+            )
+
+
+def settings_text(found: Mapping[str, Any], settings: Settings | None) -> str:
+    """The settings as YAML that `headrace check` accepts, with the nodes and what is bought as comments.
+
+    Args:
+        found: See `report.document`.
+        settings: Those that it changes: pools of the same name take the new numbers, all else stays. None: new ones.
+
+    Raises:
+        SettingsError: They are none.
+    """
+    models = {model["name"]: model for model in found["settings"]["models"]}
+    plain: dict[str, Any] = {"models": list(models.values())}
+    if settings is not None:
+        plain = settings.model_dump(mode="json", exclude_unset=True)
+        kept = [_changed(model, models.pop(model.name, None)) for model in settings.models]
+        plain["models"] = [*kept, *models.values()]
+    parse_settings(plain, "the new settings", {})
+    nodes = [
+        f"# nodes {group['name']} {group['market']}: {group['min_nodes']} to {group['max_nodes']}"
+        for group in found["node_groups"]
+    ]
+    bought = [
+        f"# {name} is bought by the request, so it has no pool here"
+        for name, plan in found["workloads"].items()
+        if plan["strategy"] == "serverless"
+    ]
+    lines = ["# Written by `headrace optimize`.", *nodes, *bought]
+    return "\n".join(lines) + "\n" + yaml.safe_dump(plain, sort_keys=False)
+
+
+def _changed(model: Model, new: Mapping[str, Any] | None) -> dict[str, Any]:
+    plain: dict[str, Any] = model.model_dump(mode="json", exclude_unset=True)
+    if new is None:
+        return plain
+    (pool,) = new["pools"]
+    old = next((dict(one) for one in plain.get("pools", ()) if one.get("name", "cpu") == pool["name"]), {})
+    old.pop("num_replicas", None)
+    scaling = {**(old.get("autoscaling") or {}), **pool["autoscaling"]}
+    return {**plain, "pools": [{**old, **pool, "autoscaling": scaling}]}
+
+
+def _tell(allocation: Any) -> None:
+    from autoscaling.optimize.report import HEAD, node_lines, workload_rows
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = TABLE_CHARS  # whoever reads a file or a pipe wraps by itself
+    table = Table(*HEAD, box=SIMPLE_HEAD, pad_edge=False)
+    for row in workload_rows(allocation):
+        table.add_row(*row)
+    console.print(table)
+    nodes = Table("nodes", "number", "over time", box=SIMPLE_HEAD, pad_edge=False)
+    for line in node_lines(allocation):
+        nodes.add_row(*line)
+    console.print(nodes)
+    per_hour = allocation.cost / allocation.hours
+    console.print(
+        f"{per_hour:.4g} {allocation.currency} an hour, {allocation.cost:.4g} for {allocation.hours:g} hours\n"
+    )
+    for plan in allocation.workloads:
+        console.print(f"{plan.workload}: {plan.why}\n", soft_wrap=True)
+
+
+def _require(library: str, extra: str) -> None:
+    if find_spec(library) is None:
+        raise ImportError(f"this needs {library}: pip install 'headrace[{extra}]'")
