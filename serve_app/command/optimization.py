@@ -87,19 +87,22 @@ def requirements_of(settings: Settings, path: Path) -> Iterator[tuple[str, Requi
             continue
         # Of several versions any may be asked: the newest is taken, as elsewhere where none is named.
         measured = versions[max(versions, key=lambda version: (len(version), version))]
-        taken = {
-            pool.name: Profile(
+        taken = {}
+        for pool in model.pools:
+            one = measured.get(pool.name)
+            memory_bytes = pool.memory_bytes or (one.memory_bytes if one is not None else None)
+            # What a running platform has learned may lack these; `headrace profile` measures them.
+            if one is None or one.startup_s is None or memory_bytes is None:
+                continue
+            taken[pool.name] = Profile(
                 call_s=one.call_s,
-                row_s=one.row_s,
+                row_s=one.row_s + (one.preprocess_row_s or 0.0),
                 max_batch=one.max_rows,
                 startup_s=one.startup_s,
-                memory_bytes=pool.memory_bytes or max(1, one.memory_bytes),
+                memory_bytes=max(1, memory_bytes),
                 num_cpus=pool.num_cpus,
                 num_gpus=pool.num_gpus,
             )
-            for pool in model.pools
-            if (one := measured.get(pool.name)) is not None
-        }
         if taken:
             goal = scaled[0].autoscaling
             yield (
