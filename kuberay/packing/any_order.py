@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 
-from kuberay.packing.node import Node
+from kuberay.packing.node import Node, leaves_remainders
 from kuberay.packing.quantity import GPU, SCALE, Demand, Group
 
 MAX_SUMS = 50_000
@@ -71,15 +71,11 @@ def doubt_of(demand: Demand, others: Mapping[Demand, int], groups: Sequence[Grou
 
 
 def _leaves_remainders(demand: Demand, group: Group, others: Mapping[Demand, int]) -> bool:
-    """Whether GPUs of one node can each have too little free while together they seem to have enough.
-
-    Ray then sends the replica to that node, and its autoscaler brings no other.
-    """
-    asked = min(demand.fixed_asks.get(GPU, 0), SCALE)
+    """Whether a node can catch a replica for ever: Ray sends it there, and its autoscaler brings no other."""
+    asked = demand.fixed_asks.get(GPU, 0)
     if not asked or group.num_gpus < 2:
         return False
-    sizes = [min(other.fixed_asks.get(GPU, 0), SCALE) for other in others]
-    return SCALE % asked != 0 or any(size % asked for size in sizes)
+    return leaves_remainders(asked, (other.fixed_asks.get(GPU, 0) for other in others))
 
 
 def _filling_amounts(demand: Demand, group: Group, others: Mapping[Demand, int]) -> Mapping[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kuberay.packing.quantity import GPU, SCALE, Demand, Group, fixed
 
@@ -35,6 +35,10 @@ class Node:
     def fits(self, demand: Demand) -> bool:
         """Whether a replica that was sent here starts: its share of a GPU must be free on a single one."""
         return self.seems_to_fit(demand) and share_of_gpus(self.gpus, demand.fixed_asks.get(GPU, 0)) is not None
+
+    def traps(self, demand: Demand) -> bool:
+        """Whether a replica that Ray sends here waits for ever: of GPUs enough is free in sum, on no single one."""
+        return self.seems_to_fit(demand) and not self.fits(demand)
 
     def place(self, demand: Demand) -> None:
         """Give a replica what it asks for; it must fit."""
@@ -72,3 +76,14 @@ def share_of_gpus(free: list[int], asked: int) -> Mapping[int, int] | None:
     if not fitting:
         return None
     return {min(fitting, key=lambda index: free[index]): asked}
+
+
+def leaves_remainders(asked: int, sizes: Iterable[int]) -> bool:
+    """Whether GPUs of one node can each have too little free for a share while together they seem to have enough.
+
+    Args:
+        asked: The share, in Ray's steps; more than 0.
+        sizes: What replicas on the node ask for, in Ray's steps.
+    """
+    share = min(asked, SCALE)
+    return SCALE % share != 0 or any(min(size, SCALE) % share for size in sizes)

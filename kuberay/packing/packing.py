@@ -129,7 +129,7 @@ def _pending(
     lying = dict.fromkeys(
         other for node in cluster.nodes if node.group in able for other in node.placed if other is not demand
     )
-    trap = next((node for node in cluster.nodes if node.seems_to_fit(demand) and not node.fits(demand)), None)
+    trap = next((node for node in cluster.nodes if node.traps(demand)), None)
     held = tuple(num_held(demand, group) for group in able)
     return Pending(demand, num_pending, num_replicas, able, held, trap, tuple(lying), raise_to)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kuberay.packing.autoscaler import nodes_to_launch
-from kuberay.packing.node import Node
+from kuberay.packing.node import Node, leaves_remainders
 from kuberay.packing.quantity import CPU, GPU, MEMORY, SCALE, Demand, Group
 
 Strategy = Literal["spread", "pack"]
@@ -27,6 +27,7 @@ class Cluster:
     nodes: list[Node] = field(default_factory=list)
     waiting: list[Demand] = field(default_factory=list)
     _turn: int = 0
+    _gpu_sizes: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.nodes = [Node(group) for group in self.groups for _ in range(group.min_nodes)]
@@ -38,6 +39,7 @@ class Cluster:
             replicas: The demand of each, in the order in which Serve hands them out.
         """
         self.waiting += replicas
+        self._gpu_sizes |= {demand.fixed_asks.get(GPU, 0) for demand in {*replicas}}
         while True:
             self._place_waiting()
             launched = nodes_to_launch(self.nodes, self.waiting, self.groups)
@@ -57,12 +59,23 @@ class Cluster:
         choose = self._spread if self.strategy == "spread" else self._pack
         without_room: set[Demand] = set()
         for demand in waiting:
-            node = choose(demand) if demand not in without_room else None
+            node = choose(demand) if demand not in without_room and not self._is_trapped(demand) else None
             if node is None:
                 without_room.add(demand)
                 self.waiting.append(demand)
             else:
                 node.place(demand)
+
+    def _is_trapped(self, demand: Demand) -> bool:
+        """Whether Ray may send a replica to a node where it waits for ever, even if another has room.
+
+        Seen with Ray 2.60: beside a node with two GPUs at 0.6 each, one of two further replicas of 0.6 never started,
+        though a second such node was empty.
+        """
+        asked = demand.fixed_asks.get(GPU, 0)
+        if not asked or not leaves_remainders(asked, self._gpu_sizes):
+            return False
+        return any(node.traps(demand) for node in self.nodes)
 
     def _spread(self, demand: Demand) -> Node | None:
         """The next node in turn with room.

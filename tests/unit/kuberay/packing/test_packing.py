@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuberay.packing.any_order import least_sum_above
+from kuberay.packing.node import Node
 from kuberay.packing.packing import Level, pack
 from kuberay.packing.quantity import Demand, Group
-from kuberay.packing.start import Strategy
+from kuberay.packing.start import Cluster, Strategy
 from tests.unit.kuberay.packing.brute_force import can_be_shut_out, can_place, empty, ways
 from tests.unit.kuberay.packing.random_demands import draw
 
@@ -107,12 +108,26 @@ def test_a_share_of_a_gpu_is_of_one_gpu() -> None:
     assert [(item.num_pending, item.num_replicas) for item in level.pending] == [(1, 3)]
 
 
+def test_a_node_with_remainders_catches_replicas_that_would_fit_on_another() -> None:
+    demand = Demand("m", {"GPU": 0.6}, 1, 1)
+    full, empty_one = (Node(Group("gpu", {"CPU": 8, "GPU": 2}, 1, 1)) for _ in range(2))
+    full.place(demand)
+    full.place(demand)
+    assert full.traps(demand)
+    assert not empty_one.traps(demand)
+    cluster = Cluster([full.group])
+    cluster.nodes = [full, empty_one]
+    cluster.start([demand])
+    assert cluster.waiting == [demand]
+
+
 def test_ray_adds_up_what_is_left_of_two_gpus_and_asks_for_no_node() -> None:
     groups = [Group("gpu", {"CPU": 8, "GPU": 2}, 0, 4)]
-    packing = pack([Demand("m", {"GPU": 0.6}, 3, 3)], groups)
-    (item,) = packing.at_min.pending
+    packing = pack([Demand("m", {"GPU": 0.6}, 0, 3)], groups)
+    (item,) = packing.at_max.pending
+    assert item.num_pending == 1
     assert item.trapped_by is not None
-    assert packing.at_min.num_nodes == {"gpu": 2} or item.num_pending == 1
+    assert packing.at_max.num_nodes == {"gpu": 1}
 
 
 def test_more_gpus_than_one_must_be_whole() -> None:
