@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from kuberay.cluster import command as cluster
+from kuberay.images import command as images
 from kuberay.lint import command as lint
 from kuberay.plan import command as plan
 from kuberay.render import command as render
@@ -13,6 +14,12 @@ from kuberay.terraform import command as terraform
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for part in (render, lint, plan, cluster, terraform):
     app.add_typer(part.app)
+app.add_typer(render.app)
+app.add_typer(lint.app)
+app.add_typer(plan.app)
+app.add_typer(cluster.app)
+app.add_typer(images.app)
+app.add_typer(terraform.app)
 
 k8s = typer.Typer()
 k8s.add_typer(app, name="k8s")

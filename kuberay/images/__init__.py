@@ -1,0 +1,1 @@
+"""The images that cluster settings name: shown, and given another tag when a new one was built."""
