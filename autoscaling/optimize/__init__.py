@@ -8,7 +8,7 @@ strategy.py    dedicated, shared or serverless, with the rate at which it turns
 options.py     all ways in which one workload can be run
 packing.py     replicas of all workloads -> whole nodes, at the least cost
 allocation.py  all of them -> an allocation, with its reasons in words.py
-settings.py    an allocation -> the options of pools and node groups
+settings.py    an allocation -> the options of models (pool_options.py) and node groups
 report.py      an allocation -> a table, a document, a plot
 
 Nothing here knows Ray or the running platform: decisions are functions of what is passed in, and the only randomness

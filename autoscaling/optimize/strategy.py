@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import poisson
 
 from autoscaling.optimize.inputs import NodeGroup, Prices, Profile, Requirement, Serverless
+from autoscaling.optimize.pool_options import PoolOptions, autoscaling_options, pool_options
 from autoscaling.optimize.staffing import BESIDE_SHARE, staff
 
 Kind = Literal["dedicated", "shared", "serverless"]
@@ -36,6 +37,10 @@ class Bought(NamedTuple):
     is_in_time: bool
 
 
+ZERO_RATIO = 0.8
+"""A replica that would be paid for more of the time may as well stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
     """A model that is to be served.
@@ -58,13 +63,15 @@ class Strategy:
     """How to serve one model.
 
     Attributes:
-        kind: dedicated: nodes of its own; shared: with others on a node; serverless: by the request.
-        group: Of the nodes; None: serverless.
+        kind: dedicated: nodes of its own; shared: with others on a node; serverless: bought by the request, or a
+            replica on nodes that goes when there is none.
+        group: Of the nodes; None: it is bought.
         price_per_hour: At its rate.
-        num_replicas: That the rate takes; 0: serverless.
+        num_replicas: That the rate takes; 0: it is bought.
         serverless_below_per_s: Rate below which serverless is cheaper than one replica. None: it is not offered.
         dedicated_above_per_s: Rate from which its replicas fill a node; infinite: one fills none, however much it has.
         why: In words, with the figures that decided.
+        pool: Its options for the platform. None: it is bought.
     """
 
     kind: Kind
@@ -74,6 +81,7 @@ class Strategy:
     serverless_below_per_s: float | None
     dedicated_above_per_s: float
     why: str
+    pool: PoolOptions | None = None
 
 
 def cold_ratio(rate_per_s: float, batch_s: float, keep_alive_s: float) -> float:
@@ -167,17 +175,40 @@ def optimize_model_serving_strategy(model: ModelMetadata) -> Strategy:
         why = f"{_words(offer)} costs {offer.price_per_hour:.3g} {prices.currency} an hour{than}"
         why = f"{why}; cheaper than one replica below {below:.3g}/s"
         return Strategy("serverless", None, offer.price_per_hour, 0, below, math.inf, why)
+    return _on_nodes(model, best, below, offer)
+
+
+def _on_nodes(
+    model: ModelMetadata, best: tuple[float, NodeGroup, Profile, int], below: float | None, offer: Bought | str
+) -> Strategy:
     price, group, profile, num_replicas = best
+    requirement, rate = model.requirement, model.rate_per_s
     per_node = group.num_fitting(profile)
     above = rate / num_replicas * FULL_RATIO * per_node if num_replicas else math.inf
     num_nodes = math.ceil(num_replicas / per_node)
-    kind: Kind = "dedicated" if num_replicas >= FULL_RATIO * num_nodes * per_node > 0.0 else "shared"
     own = num_nodes * group.price_per_hour
     why = (
-        f"{num_replicas} of {per_node} that fit on a node of {group.name} cost {price:.3g} {prices.currency} an hour "
-        f"shared, {own:.3g} alone; they fill a node from {above:.3g}/s; serverless: {_words(offer)}"
+        f"{num_replicas} of {per_node} that fit on a node of {group.name} cost {price:.3g} {model.prices.currency} "
+        f"an hour shared, {own:.3g} alone; they fill a node from {above:.3g}/s; serverless: {_words(offer)}"
     )
-    return Strategy(kind, group.name, own if kind == "dedicated" else price, num_replicas, below, above, why)
+    kind: Kind = "shared"
+    scaling = autoscaling_options(requirement, group, profile, num_replicas, num_replicas)
+    paid = paid_ratio(rate, scaling.get("keep_alive_s", math.inf), scaling["startup_s"])
+    if num_replicas == 1 and paid < ZERO_RATIO:
+        kind, price = "serverless", paid * price
+        why = f"its replica goes when there is no request, and is paid {100.0 * paid:.2g} % of the time; {why}"
+    elif num_replicas >= FULL_RATIO * num_nodes * per_node > 0.0:
+        kind, price = "dedicated", own
+    return Strategy(kind, group.name, price, num_replicas, below, above, why, pool_options(group, profile, scaling))
+
+
+def paid_ratio(rate_per_s: float, keep_alive_s: float, startup_s: float) -> float:
+    """Share of the time in which a replica is paid that goes after a time without a request, and starts with the next.
+
+    Source: requests at exponential gaps, each cold one paid from its arrival.
+    """
+    gone = math.exp(-rate_per_s * keep_alive_s) if rate_per_s > 0.0 else 1.0
+    return min(1.0, max(0.0, 1.0 - gone * (1.0 - rate_per_s * startup_s)))
 
 
 def profile_on(group: NodeGroup, requirement: Requirement) -> tuple[Profile | None, str]:

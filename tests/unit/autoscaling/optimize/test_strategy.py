@@ -66,3 +66,18 @@ def test_what_nothing_reaches_is_told_with_every_reason() -> None:
         ValueError, match=r"cpu-4: 1000 replicas do not answer 99 % within 0.01 s at 0.01/s; serverless"
     ):
         optimize_model_serving_strategy(replace(MODEL, requirement=requirement(slo_s=0.01)))
+
+
+def test_a_rare_one_that_waits_for_a_start_gives_its_replica_back_where_nothing_is_sold() -> None:
+    goal = requirement(slo_s=120.0, min_replicas=0)
+    found = optimize_model_serving_strategy(ModelMetadata("rare", 0.001, goal, prices(group())))
+    assert (found.kind, found.group, found.num_replicas) == ("serverless", "cpu-4", 1)
+    assert found.pool is not None
+    assert found.pool["autoscaling"]["min_replicas"] == 0
+    assert found.pool["autoscaling"]["keep_alive_s"] == 70.0
+    # A start of 70 s and 70 s more for each request, where requests come every 1000 s.
+    assert found.price_per_hour == pytest.approx(0.05 * (1.0 - math.exp(-0.07) * 0.93))
+    busy = optimize_model_serving_strategy(ModelMetadata("busy", 1.0, goal, prices(group())))
+    assert busy.kind == "shared"
+    hasty = optimize_model_serving_strategy(ModelMetadata("rare", 0.001, requirement(min_replicas=0), prices(group())))
+    assert (hasty.kind, "keep_alive_s" in hasty.pool["autoscaling"] if hasty.pool else None) == ("shared", False)
