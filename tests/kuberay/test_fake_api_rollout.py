@@ -55,6 +55,16 @@ def test_in_place_the_old_running_is_told_at_the_new_generation(ready: Rollout) 
     assert all(step.ready == "True/NonZeroServeEndpoints" for step in seen)
 
 
+def test_who_looks_often_sees_the_old_running_for_two_seconds(ready: Rollout) -> None:
+    ready.apply(ray_service(config=serve_config("app", num_replicas=2)))
+    ready.operator.step()
+    told = []
+    for _ in range(6):
+        told.append((ready.last().observed, ready.last().active_apps["app"]))
+        ready.operator.run(0.5)
+    assert told == [(2, "RUNNING")] * 4 + [(2, "DEPLOYING")] * 2
+
+
 def test_a_change_that_serve_finishes_at_once_shows_no_deploying(ready: Rollout) -> None:
     ready.operator.world.app_start_s = 0
     ready.apply(ray_service(config=serve_config("app", user_config={"limit": 3})))
