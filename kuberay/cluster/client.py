@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,10 +54,12 @@ class ApiServer:
             Unreachable: The server does not answer.
         """
         chosen = namespace
+        # The library reads the variable once, when it is imported.
+        file = os.environ.get("KUBECONFIG") or config.KUBE_CONFIG_DEFAULT_LOCATION
         try:
-            contexts, active = config.list_kube_config_contexts()
+            contexts, active = config.list_kube_config_contexts(config_file=file)
             named = next((found for found in contexts if found["name"] == context), active)
-            api = config.new_client_from_config(context=context)
+            api = config.new_client_from_config(config_file=file, context=context)
             chosen = namespace or (named.get("context") or {}).get("namespace")
         except config.ConfigException as error:
             if context is not None:

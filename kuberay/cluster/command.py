@@ -32,7 +32,7 @@ Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="By default the manifests' own, or the context's.")
 ]
 Name = Annotated[str, typer.Argument(help="Name of the RayService.")]
-Timeout = Annotated[float, typer.Option("--timeout-s", min=1, help="Time limit of a wait.")]
+Timeout = Annotated[float, typer.Option("--timeout-s", min=0, help="Time limit of a wait; 0 looks once.")]
 NodeWait = Annotated[
     float, typer.Option("--node-wait-s", min=1, help="A pod without a node is given so long: providers take minutes.")
 ]

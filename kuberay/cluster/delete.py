@@ -110,7 +110,7 @@ def _delete_service(server: ApiServer, name: str, namespace: str, terminal: Term
         if elapsed_s >= _SILENT_S and not is_explained:
             is_explained = True
             terminal.say(f"{elapsed_s:5.0f} s  {waits_for(now)}")
-        terminal.sleep(POLL_S)
+        terminal.sleep(min(POLL_S, timeout_s - elapsed_s))
 
 
 def waits_for(now: Observation) -> str:

@@ -161,16 +161,19 @@ def _objects(manifests: Manifests, facts: Facts) -> Iterator[Finding]:
         key = (needed.kind, needed.name)
         if makes(manifests, *key) or (key in facts.objects and facts.objects[key] is None):
             continue
-        yield from _missing_object(needed, facts.objects.get(key), manifests.namespace)
+        yield from _missing_object(needed, facts.objects.get(key), manifests.namespace, facts.namespace_phase)
 
 
-def _missing_object(needed: Needed, keys: frozenset[str] | None, namespace: str) -> Iterator[Finding]:
+def _missing_object(
+    needed: Needed, keys: frozenset[str] | None, namespace: str, phase: str | None
+) -> Iterator[Finding]:
     if keys is None:
         told = f"{needed.kind} {needed.name} does not exist in namespace {namespace}, and pods of {needed.by} need it"
         cure = ""
         if needed.kind == "Secret":
             literals = "".join(f" --from-literal={key}=..." for key in sorted(needed.keys))
-            cure = f": kubectl -n {namespace} create secret generic {needed.name}{literals or ' ...'}"
+            first = "" if phase else f"kubectl create namespace {namespace} && "
+            cure = f": {first}kubectl -n {namespace} create secret generic {needed.name}{literals or ' ...'}"
         yield Finding("error", told + cure)
     elif absent := needed.keys - keys:
         told = f"{needed.kind} {needed.name} has no key {', '.join(sorted(absent))}"

@@ -75,7 +75,7 @@ def wait(
         if told.elapsed_s >= timeout_s:
             return _end(told, Outcome("time limit", f"{timeout_s:.0f} s are over: {verdict.reason}", seen), verdict)
         told.heartbeat("still no answer from the API server" if backoff_s else _standing(verdict))
-        terminal.sleep(max(POLL_S, backoff_s))
+        terminal.sleep(min(max(POLL_S, backoff_s), timeout_s - told.elapsed_s))
 
 
 def _standing(verdict: Verdict) -> str:

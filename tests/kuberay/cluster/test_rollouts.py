@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kuberay.cluster.exits import Exit
+from kuberay.cluster.verdict import DEFAULT_LIMITS
 from tests.kuberay.cluster.conftest import Session
 from tests.kuberay.fake_api.manifests import ray_service, serve_config, worker_group
 from tests.kuberay.fake_api.world import Trouble
@@ -76,6 +77,27 @@ def test_image_that_cannot_be_had(session: Session, golden: Golden) -> None:
     session.operator.world.app_start_s = 1e9
     assert session.apply(ray_service(image="ray:404", **NEW_CLUSTER), wait=True, timeout_s=900.0) is Exit.FAILED
     golden("image_not_found", session.lines)
+
+
+def test_new_cluster_that_never_comes_up_is_given_up(session: Session, golden: Golden) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.operator.world.pod_troubles["headgroup"] = Trouble("Unschedulable", "0/3 nodes are available")
+
+    def sleep(seconds: float) -> None:
+        """There is no node for the new image only."""
+        live = session.server.get("ray.io/v1", "RayService", "svc")
+        if live and "ray:2" not in str(live["spec"]):
+            session.operator.world.pod_troubles.clear()
+        session.operator.run(seconds)
+
+    session.terminal = session.terminal._replace(sleep=sleep)
+    limits = DEFAULT_LIMITS._replace(scheduling_s=300.0)
+    wishes = {"wait": True, "rollback_on_failure": True, "limits": limits}
+    assert session.apply(ray_service(image="ray:2", **NEW_CLUSTER), **wishes) is Exit.ROLLED_BACK
+    session.operator.run(120.0)
+    (cluster,) = session.server.find("ray.io/v1", "RayCluster")
+    assert cluster["spec"]["headGroupSpec"]["template"]["spec"]["containers"][0]["image"] == "ray:1"
+    golden("new_cluster_given_up", session.lines)
 
 
 def test_rejected_spec_fails_at_once(session: Session, golden: Golden) -> None:

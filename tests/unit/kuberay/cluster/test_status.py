@@ -17,9 +17,9 @@ svc-a    active   head   1      1       1    1
                   cpu    0      1       1    4
 svc-b    pending  head   0      1       1    1
                   cpu    0      1       1    4
-application  deployment  status         cluster  message
-app                      UNHEALTHY      svc-a    no file
-app                      DEPLOYING      svc-b
+application  deployment  status     cluster  message
+app                      UNHEALTHY  svc-a    no file
+app                      DEPLOYING  svc-b
 trouble: application app is UNHEALTHY: no file on the cluster that serves now
 trouble: pod svc-a-cpu-1 cannot get the image: not found
 warning for svc-a-cpu-1: Failed: not found

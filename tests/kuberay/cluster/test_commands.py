@@ -1,0 +1,102 @@
+"""The commands as a pipeline runs them: a kubeconfig, files, exit statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from kuberay.cluster.manifests import arrange
+from kuberay.cluster.needs import needed_objects
+from kuberay.cluster.settings_source import rendered
+from kuberay.command import app
+from tests.kuberay.cluster.conftest import Session, manifests
+from tests.kuberay.fake_api.manifests import ray_service
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command line against the fake cluster."""
+    monkeypatch.setenv("KUBECONFIG", str(session.cluster.kubeconfig(tmp_path / "kubeconfig")))
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of manifests."""
+    path = tmp_path / "manifests"
+    path.mkdir()
+    (path / "service.yaml").write_text(yaml.safe_dump_all(manifests(ray_service()).items))
+    return path
+
+
+def test_apply_status_delete(run: Run, folder: Path, session: Session) -> None:
+    assert run("apply", folder, "--dry-run").stdout == "RayService svc: would be created\n"
+    assert run("apply", folder).exit_code == 0
+    session.operator.run(30)
+    (found,) = json.loads(run("status", "svc", "--json").stdout)
+    assert found["verdict"]["state"] == "going"
+    assert found["revisions"] == [{"number": 1, "good": False}]
+    shown = run("status").stdout
+    assert "default/svc  ready (NonZeroServeEndpoints), generation 1" in shown
+    assert "RUNNING" in shown
+    assert run("delete", "svc", "--timeout-s", "0").exit_code == 1, "it asks first"
+    # Nobody steps the operator meanwhile, so that it stays.
+    ended = run("delete", "svc", "--yes", "--timeout-s", "0")
+    assert ended.exit_code == 3
+    assert "RayService svc waits for KubeRay's operator" in ended.stdout
+
+
+def test_exit_statuses(run: Run, folder: Path) -> None:
+    assert run("apply", folder, "--rollback-on-failure").exit_code == 2
+    assert run("apply", folder / "none").exit_code == 2
+    assert run("apply", folder, "--context", "other").exit_code == 4
+    assert run("rollback", "svc").exit_code == 4
+    assert run("wait", "svc").exit_code == 1
+    assert run("status", "svc").exit_code == 1
+    run("apply", folder)
+    assert run("wait", "svc", "--timeout-s", "0").exit_code == 3
+
+
+def test_no_server(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = yaml.safe_load((tmp_path / "kubeconfig").read_text())
+    config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"
+    (tmp_path / "gone").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "gone"))
+    ended = run("apply", folder)
+    assert ended.exit_code == 4
+    assert "the API server does not answer" in ended.stderr
+
+
+def test_cluster_settings_are_rendered_and_applied(run: Run, session: Session) -> None:
+    """The committed CPU profile, in a cluster that has what it asks for."""
+    for kind, plural in (("PodMonitor", "podmonitors"), ("PrometheusRule", "prometheusrules")):
+        session.cluster.install_open_kind("monitoring.coreos.com/v1", kind, plural)
+    settings = DEPLOY / "cpu-only" / "cluster.yaml"
+    refused = run("apply", settings)
+    assert refused.exit_code == 4
+    assert "kubectl create namespace headrace && kubectl -n headrace create secret generic" in refused.stderr
+    session.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "headrace"}})
+    for needed in needed_objects(arrange(rendered(settings), None, frozenset(), "headrace")):
+        if needed.kind == "Secret":
+            data = dict.fromkeys(needed.keys, "c2VjcmV0")
+            metadata = {"name": needed.name, "namespace": "headrace"}
+            session.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    tried = run("apply", settings, "--dry-run")
+    assert tried.exit_code == 0, tried.stderr
+    assert "RayService headrace: would be created" in tried.stdout
+    assert run("apply", settings).exit_code == 0
+    again = run("apply", settings)
+    assert {line.rpartition(": ")[2] for line in again.stdout.splitlines()} == {"unchanged"}
