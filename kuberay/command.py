@@ -12,8 +12,6 @@ from kuberay.render import command as render
 from kuberay.terraform import command as terraform
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for part in (render, lint, plan, cluster, terraform):
-    app.add_typer(part.app)
 app.add_typer(render.app)
 app.add_typer(lint.app)
 app.add_typer(plan.app)

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kubernetes.config import kube_config
 from typer.testing import CliRunner
 
 from kuberay.cluster.client import ApiServer
@@ -31,9 +30,8 @@ def reached(ray_cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.Monkey
     """A cluster with every kind of the profile, which the kubeconfig leads to."""
     for kind, plural in OPEN_KINDS.items():
         ray_cluster.install_open_kind("monitoring.coreos.com/v1", kind, plural)
-    # The library reads its environment when it is imported.
     path = str(ray_cluster.kubeconfig(tmp_path / "kubeconfig"))
-    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path)
+    monkeypatch.setenv("KUBECONFIG", path)
     return ray_cluster
 
 
@@ -80,7 +78,7 @@ def test_what_the_server_does_not_take_is_named_beside_the_rest(applied: FakeClu
 
 
 def test_no_cluster_to_ask_is_a_sentence(settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     result = CliRunner().invoke(app, ["plan", str(settings), "--live"])
     assert result.exit_code == 1
     assert "no cluster to speak to" in result.stderr
