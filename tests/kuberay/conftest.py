@@ -11,7 +11,9 @@ from kubernetes import client
 from kubernetes.dynamic import DynamicClient
 
 from tests.kuberay.fake_api.cluster import FakeCluster
+from tests.kuberay.fake_api.manifests import ray_service
 from tests.kuberay.fake_api.operator import Operator
+from tests.kuberay.rollout import Rollout
 
 CRDS_VARIABLE = "HEADRACE_TEST_CRDS"
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "crds"
@@ -56,3 +58,17 @@ def ray_cluster(cluster: FakeCluster, crds: Path) -> FakeCluster:
 def operator(ray_cluster: FakeCluster) -> Operator:
     """KubeRay's operator of that cluster; it does nothing until it is stepped."""
     return Operator(ray_cluster.api)
+
+
+@pytest.fixture
+def rollout(ray_cluster: FakeCluster, dynamic: DynamicClient, operator: Operator) -> Rollout:
+    """The service `svc` of that cluster, not there yet."""
+    return Rollout(ray_cluster, dynamic, operator)
+
+
+@pytest.fixture
+def ready(rollout: Rollout) -> Rollout:
+    """The service of `ray_service()`, ready."""
+    rollout.apply(ray_service())
+    rollout.run_until_ready()
+    return rollout

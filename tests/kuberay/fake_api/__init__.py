@@ -14,11 +14,15 @@ does; a test may also look at and write to `cluster.api`, which is the same with
 - `cluster.install_open_kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")`: a kind that checks nothing;
 - `cluster.kubeconfig(path)`: for code that reads its configuration from a file.
 
+Of `cluster.api`: `api.create(Call(api.kind("", "v1", "nodes")), body)`; what it gives back is what is stored, do not
+write to it.
+
 KubeRay's operator is the fixture `operator`; it acts only when told to, which makes time pass:
 - `operator.step()`: two seconds and one reconcile; `operator.run(60)`: so many seconds, usable as the `sleep` of the
   code under test, whose clock is then `cluster.clock.time` or `.elapsed_s`;
 - `cluster.pace_watches(operator.step)`: for code that watches: a watch with nothing to tell takes steps, and waits not;
 - `operator.world`: how long things take and what goes wrong (pods, applications, Serve, Redis), see `world.py`;
+- the fixtures `rollout` and `ready`: a RayService that is followed step by step, see `rollout.py` beside this package;
 - `manifests.ray_service(...)`: a RayService to apply, `manifests.serve_config("app", ...)` what runs on it.
 
     errors.py      refusals as Status objects          cluster.py     server, clients, what can be wrong

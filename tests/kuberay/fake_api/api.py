@@ -25,7 +25,7 @@ from tests.kuberay.fake_api.errors import (
 from tests.kuberay.fake_api.garbage import Garbage
 from tests.kuberay.fake_api.lifecycle import metadata_violations, next_generation, with_old_parts
 from tests.kuberay.fake_api.patches import patched
-from tests.kuberay.fake_api.resources import ResourceType, builtin_types, custom_types
+from tests.kuberay.fake_api.resources import METADATA, ResourceType, builtin_types, custom_types
 from tests.kuberay.fake_api.schema import pruned, violations, with_defaults
 from tests.kuberay.fake_api.selectors import field_test, label_test
 from tests.kuberay.fake_api.store import Key, Store
@@ -211,15 +211,18 @@ class Api:
     def _admitted(self, call: Call, new: Object, old: Object | None) -> Object:
         """An object without unknown fields, with its defaults, or the error that says what is wrong with it."""
         kind = call.kind
+        if broken := violations(new["metadata"], None, METADATA):
+            told = f"json: cannot unmarshal ObjectMeta.{broken[0].field}: {broken[0].message}"
+            raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {told}')
         new, unknown = pruned(new, kind.schema)
-        told = [f'unknown field "{path}"' for path in unknown]
-        if told and call.validation == "Strict":
+        strange = [f'unknown field "{path}"' for path in unknown]
+        if strange and call.validation == "Strict":
             raise bad_request(
                 f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-                f"strict decoding error: {', '.join(told)}"
+                f"strict decoding error: {', '.join(strange)}"
             )
         if call.validation == "Warn":
-            call.warnings.extend(told)
+            call.warnings.extend(strange)
         new = with_defaults(new, kind.schema)
         causes = metadata_violations(kind, new["metadata"], old)
         if kind.is_custom:

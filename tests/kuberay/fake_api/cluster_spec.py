@@ -131,17 +131,10 @@ def _head_service(spec: Object) -> str | None:
     return None
 
 
-def _deletion_delay(spec: Object) -> str | None:
-    if spec.get("rayClusterDeletionDelaySeconds", 0) < 0:
-        return "Spec.RayClusterDeletionDelaySeconds should be a non-negative integer"
-    return None
-
-
 _RULES: tuple[Callable[[Object], str | None], ...] = (
     _bounds,
     _idle_timeout,
     _cluster_strategy,
     _head_service,
     _strategy,
-    _deletion_delay,
 )

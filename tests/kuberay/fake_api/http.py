@@ -211,10 +211,11 @@ def verb_of(method: str, call: Call, query: dict[str, str]) -> str:
 
 
 def _read(body: bytes) -> Any:
+    """JSON, or YAML as an apply may be."""
     try:
-        return json.loads(body) if body else None
-    except ValueError:
-        return yaml.safe_load(body)
+        return yaml.safe_load(body) if body[:1] not in (b"", b"{", b"[") else json.loads(body or b"null")
+    except (ValueError, yaml.YAMLError) as error:
+        raise bad_request(f"error decoding the body: {error}") from error
 
 
 def _with_options(call: Call, options: Object | None) -> Call:

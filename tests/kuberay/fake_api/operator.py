@@ -42,6 +42,7 @@ class Operator:
         self.world = world or World()
         self._api = api
         self._clock = api.clock
+        self._looked_s = 0.0
         self._recorder = Recorder(api)
         self._served: dict[str, list[Sent]] = {}  # By cluster; Ray Serve's memory, which outlives the operator.
         self._troubles: dict[str, str] = {}  # By pod's uid: the group whose trouble it was born into.
@@ -54,15 +55,19 @@ class Operator:
         self._doomed: dict[str, datetime] = {}
 
     def run(self, seconds: float) -> None:
-        """Let virtual time pass, reconciling every two seconds; usable as the `sleep` of the code under test."""
-        left_s = seconds
-        while left_s > 0:
-            self.step(min(RECONCILE_S, left_s))
-            left_s -= RECONCILE_S
+        """Let virtual time pass; usable as the `sleep` of the code under test.
+
+        However short the sleeps, the operator looks every two seconds.
+        """
+        end_s = self._clock.elapsed_s() + seconds
+        while (due_s := max(self._looked_s + RECONCILE_S, self._clock.elapsed_s())) <= end_s:
+            self.step(due_s - self._clock.elapsed_s())
+        self._clock.advance(end_s - self._clock.elapsed_s())
 
     def step(self, seconds: float = RECONCILE_S) -> None:
         """Move the clock, then let kubelet and both controllers look once."""
         self._clock.advance(seconds)
+        self._looked_s = self._clock.elapsed_s()
         with self._api.store.changed:
             for pod in self._list("pods"):
                 self._see_to_pod(pod)
@@ -71,6 +76,18 @@ class Operator:
                 self._do(raycluster.reconciled(cluster, pods, self._clock.now(), self.world, self._api.suffix))
             for service in self._list("rayservices"):
                 self._do(rayservice.reconciled(self._view(service)))
+            for service in self._list("rayservices"):
+                if "deletionTimestamp" in service["metadata"]:  # The end of its clusters wakes the operator at once.
+                    self._do(rayservice.reconciled(self._view(service)))
+
+    def warn(self, name: str, reason: str, message: str, namespace: str = "default") -> None:
+        """Write a Warning about a RayService whose cause is not played here, such as `FailedToCreateRayCluster`."""
+        regarding = next(
+            service
+            for service in self._list("rayservices")
+            if (service["metadata"]["namespace"], service["metadata"]["name"]) == (namespace, name)
+        )
+        self._do([Tell(regarding, "Warning", reason, message)])
 
     def _view(self, service: Object) -> rayservice.View:
         uid, namespace = service["metadata"]["uid"], service["metadata"]["namespace"]

@@ -16,11 +16,11 @@ _LAST_EXITS = {"CrashLoopBackOff": ("Error", 1), "OOMKilled": ("OOMKilled", 137)
 _FIRST_PULL_S = 2.0
 
 
-def wanted_pods(cluster: Object) -> dict[str, int]:
-    """How many pods of each group the cluster should have."""
+def wanted_pods(cluster: Object) -> list[tuple[str, int]]:
+    """Each group and how many pods it should have; a name that stands twice is two groups that share their pods."""
     groups = cluster["spec"].get("workerGroupSpecs", [])
-    hosts = {group["groupName"]: group.get("replicas", 0) * group.get("numOfHosts", 1) for group in groups}
-    return {HEAD_GROUP: 1, **hosts}
+    hosts = [(group["groupName"], group.get("replicas", 0) * group.get("numOfHosts", 1)) for group in groups]
+    return [(HEAD_GROUP, 1), *hosts]
 
 
 def new_pod(cluster: Object, group: str, suffix: str) -> Object:

@@ -36,18 +36,39 @@ def reconciled(
     if _has_redis(cluster) and REDIS_FINALIZER not in finalizers:
         return [Replace({**cluster, "metadata": {**metadata, "finalizers": [*finalizers, REDIS_FINALIZER]}})]
     actions: list[Action] = []
-    for group, wanted in wanted_pods(cluster).items():
+    failures: list[str] = []
+    for group, wanted in wanted_pods(cluster):
         there = [pod for pod in pods if pod["metadata"]["labels"]["ray.io/group"] == group]
-        for _ in range(wanted - len(there)):
+        missing = wanted - len(there)
+        if missing > 0 and world.pod_refusal is not None:
+            actions.append(Tell(cluster, "Warning", _failure(group), _refused(cluster, world), "raycluster-controller"))
+            failures.append(_failure(group))
+            continue
+        for _ in range(missing):
             pod = new_pod(cluster, group, suffix())
             told = f"Created {'head' if group == HEAD_GROUP else 'worker'} Pod {pod['metadata']['name']}"
             reason = "CreatedHeadPod" if group == HEAD_GROUP else "CreatedWorkerPod"
             actions += [Create(pod), Tell(cluster, "Normal", reason, told, "raycluster-controller")]
         actions += [Delete(pod) for pod in there[wanted:]]
     status = _status(cluster, pods, stamp(now))
+    if failures:
+        said = ("True", failures[0], _refused(cluster, world))
+        status["conditions"] = with_condition(status["conditions"], stamp(now), None, "ReplicaFailure", *said)
+    else:
+        others = [entry for entry in status["conditions"] if entry["type"] != "ReplicaFailure"]
+        status["conditions"] = others
     if _differs(cluster.get("status", {}), status):
         actions.append(SetStatus({**cluster, "status": {**status, "lastUpdateTime": stamp(now)}}))
     return actions
+
+
+def _failure(group: str) -> str:
+    return "FailedCreateHeadPod" if group == HEAD_GROUP else "FailedCreateWorkerPod"
+
+
+def _refused(cluster: Object, world: World) -> str:
+    metadata = cluster["metadata"]
+    return f"Failed to create a Pod of {metadata['namespace']}/{metadata['name']}: {world.pod_refusal}"
 
 
 def _has_redis(cluster: Object) -> bool:
@@ -75,7 +96,7 @@ def _status(cluster: Object, pods: Sequence[Object], now: str) -> Object:
     generation = cluster["metadata"]["generation"]
     said = _head_condition(heads)
     conditions = with_condition(old.get("conditions", []), now, None, "HeadPodReady", *said)
-    all_ready = len(pods) == sum(wanted_pods(cluster).values()) and all(map(is_ready, pods))
+    all_ready = len(pods) == sum(wanted for _, wanted in wanted_pods(cluster)) and all(map(is_ready, pods))
     if all_ready and not is_true(conditions, "RayClusterProvisioned"):
         said = ("True", "AllPodRunningAndReadyFirstTime", "All Ray Pods are ready for the first time")
         conditions = with_condition(conditions, now, None, "RayClusterProvisioned", *said)

@@ -47,17 +47,19 @@ class Store:
 
     def get(self, key: Key) -> Object | None:
         """The object under a key."""
-        return self._objects.get(key)
+        with self.changed:
+            return self._objects.get(key)
 
     def scan(
         self, group: str | None = None, plural: str | None = None, namespace: str = ""
     ) -> list[tuple[Key, Object]]:
         """Objects in the order of their keys, as etcd gives them; what is not named is not asked for."""
-        return [
-            (key, self._objects[key])
-            for key in sorted(self._objects)
-            if group in (None, key.group) and plural in (None, key.plural) and namespace in ("", key.namespace)
-        ]
+        with self.changed:
+            return [
+                (key, self._objects[key])
+                for key in sorted(self._objects)
+                if group in (None, key.group) and plural in (None, key.plural) and namespace in ("", key.namespace)
+            ]
 
     def put(self, key: Key, item: Object) -> Object:
         """Store an object under the next version; gives it back with that version."""
@@ -81,9 +83,10 @@ class Store:
 
     def since(self, version: int) -> list[Change] | None:
         """Changes after a version; None where the log no longer reaches back to it."""
-        if version < self._oldest:
-            return None
-        return [change for change in self._log if change.version > version]
+        with self.changed:
+            if version < self._oldest:
+                return None
+            return [change for change in self._log if change.version > version]
 
     def compact(self) -> None:
         """Forget the log, as etcd does after five minutes: a watch from before is answered with 410."""

@@ -142,13 +142,15 @@ def merged(live: Any, config: Any, schema: Schema) -> Any:
 
 
 def _interleaved(before: Parts, after: Parts) -> Iterator[str]:
-    """Items in the order of `after`; one that only `before` has keeps its place before its next shared neighbour."""
+    """Items in the order of `after`; those that only `before` has come first between two that both have."""
     waiting = list(before)
     for element in after:
         if element in waiting:
             place = waiting.index(element)
-            yield from (earlier for earlier in waiting[:place] if earlier not in after)
-            waiting = waiting[place + 1 :]
+        else:
+            place = next((index for index, earlier in enumerate(waiting) if earlier in after), len(waiting))
+        yield from (earlier for earlier in waiting[:place] if earlier not in after)
+        waiting = [earlier for earlier in waiting[place:] if earlier != element]
         yield element
     yield from (element for element in waiting if element not in after)
 

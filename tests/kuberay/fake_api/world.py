@@ -26,7 +26,9 @@ class World:
     Attributes:
         pod_start_s: From a pod's creation until it is ready, seconds.
         app_start_s: How long Serve deploys an application whose configuration changed; 0 shows no DEPLOYING at all.
-        pod_troubles: By group, `headgroup` for the head: its pods made from now on do not come up.
+        pod_troubles: By group, `headgroup` for the head: its pods made from now on do not come up, until it is taken
+            away again.
+        pod_refusal: What the API server answers whenever a pod is to be made, such as a quota's words.
         idle_groups: Their pods run and are never Ready, as a worker's without a Serve replica.
         failing_apps: By application, the message with which Serve ends in DEPLOY_FAILED.
         unhealthy_apps: By application, the message with which a running one is UNHEALTHY.
@@ -40,6 +42,7 @@ class World:
     pod_start_s: float = 4.0
     app_start_s: float = 4.0
     pod_troubles: dict[str, Trouble] = field(default_factory=dict)
+    pod_refusal: str | None = None
     idle_groups: set[str] = field(default_factory=set)
     failing_apps: dict[str, str] = field(default_factory=dict)
     unhealthy_apps: dict[str, str] = field(default_factory=dict)
