@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.raw_loop import RawLoop
-from bench.systems.headrace import headrace, headrace_bf16, headrace_in_router, headrace_many
+from bench.systems.headrace import headrace, headrace_bf16, headrace_by_serve, headrace_in_router, headrace_many
 from bench.systems.peers import peer_systems
 from bench.systems.plain_serve import plain_serve_systems
 from bench.systems.system import System
@@ -15,6 +15,7 @@ def all_systems() -> dict[str, System]:
     systems: list[System] = [
         headrace(),
         headrace_in_router(),
+        headrace_by_serve(),
         headrace_bf16(),
         *sizes,
         *plain_serve_systems(),

@@ -29,6 +29,7 @@ from serve_app.replica.host import InFront
 from serve_app.reservation import HUB, HUB_CPUS, ROUTER, actor_options, deployment_name, preprocessor_name
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
+from serve_app.scaling import Autoscaling
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
 from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
@@ -116,7 +117,8 @@ class _Graph:
             if placement == "own" and source.manifest.preprocessing is not None:
                 targets = self._targets.setdefault(source.manifest.preprocessing.kind, {})
                 limits = dispatch_limits(model.options.limits, source.manifest)
-                targets[name] = PreprocessingTarget(source, self._models[name], limits)
+                is_direct = self._is_direct(pool.autoscaling)
+                targets[name] = PreprocessingTarget(source, self._models[name], limits, is_direct)
 
     def _measured(self, manifest: Manifest, pool: Pool) -> dict[str, Any]:
         """What the profile of a pool tells its scaling policy; nothing without one."""
@@ -166,9 +168,16 @@ class _Graph:
         handle: DeploymentHandle[Any] = self._models[name]
         preprocessing = source.manifest.preprocessing
         entry = preprocessors[preprocessing.kind] if placement == "own" and preprocessing is not None else handle
-        scalings = [pool.autoscaling, self._settings.preprocessors.autoscaling if entry is not handle else None]
+        in_front = self._settings.preprocessors.autoscaling
+        scalings = [pool.autoscaling, in_front if entry is not handle else None]
         slos_s = [scaling.counted_slo_s() for scaling in scalings if scaling is not None]
-        return RemotePool(pool, entry, handle, name, front, next((slo_s for slo_s in slos_s if slo_s), None))
+        counted_slo_s = next((slo_s for slo_s in slos_s if slo_s), None)
+        is_direct = self._is_direct(pool.autoscaling if entry is handle else in_front)
+        return RemotePool(pool, entry, handle, name, front, is_direct, counted_slo_s)
+
+    def _is_direct(self, scaling: Autoscaling | None) -> bool:
+        """Serve's own policy scales by the calls that Serve itself carries."""
+        return self._settings.transport == "direct" and (scaling is None or scaling.policy != "ray")
 
     def _started_pools(self, model: Selected) -> list[Pool]:
         return [

@@ -169,6 +169,11 @@ class Settings(Strict):
     drain_s: float = Field(
         30.0, gt=0, description="A replica that is to end first finishes what it has begun, for at most this long."
     )
+    transport: Literal["direct", "serve"] = Field(
+        "direct",
+        description="direct: calls between stages go over sockets of their own, at a tenth of the cost; serve: by "
+        "Serve's handles, as those to a deployment with autoscaling policy ray always do.",
+    )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()
 

@@ -42,6 +42,7 @@ class Headrace:
         num_threads: Torch's threads in each of them; with the replicas, the cores of the machine.
         num_models: Models loaded; those after the first are copies of echo that nobody asks.
         precision: Of the models' compute; None: fp32.
+        transport: How calls between deployments travel.
         folder: For the configs, and the copies of echo.
     """
 
@@ -54,6 +55,7 @@ class Headrace:
     num_threads: int = 1
     num_models: int = 1
     precision: str | None = None
+    transport: Literal["direct", "serve"] = "direct"
     folder: Path = RESULTS / "configs"
 
     def missing(self) -> str | None:
@@ -69,7 +71,8 @@ class Headrace:
         path = self.folder / f"{self.name}-{workload}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(self._config(workload, port), sort_keys=False))
-        return Launch([str(_command()), "serve", str(path)], LOGICAL_CPUS, "/v2/health/ready")
+        environment = {**LOGICAL_CPUS, "PYTHONPATH": str(ROOT)}  # this checkout, wherever the command is installed from
+        return Launch([str(_command()), "serve", str(path)], environment, "/v2/health/ready")
 
     def call(self, workload: str, inputs: Mapping[str, Array]) -> HttpCall:
         """See `System`; requests of `mix` go to the model that their inputs are for."""
@@ -85,7 +88,8 @@ class Headrace:
         parts = [part for part, _ in WORKLOADS[workload].shares] or [workload]
         names = dict.fromkeys(WORKLOADS[part].model for part in parts)
         models = [self._model(name) for name in names]
-        settings: dict[str, Any] = {"models": models, "router": {"num_replicas": self.num_routers}}
+        router = {"num_replicas": self.num_routers}
+        settings: dict[str, Any] = {"models": models, "router": router, "transport": self.transport}
         if self.num_models > 1:
             copies = [f"echo-{number}" for number in range(2, self.num_models + 1)]
             models += [self._model(copy) for copy in copies]
@@ -125,6 +129,12 @@ def headrace_in_router() -> Headrace:
     """The model in the router's process, for models that cost less than a hop."""
     about = "Headrace with the model in the router's process (placement: router)"
     return Headrace("headrace-in-router", about, frozenset({"echo"}), "router")
+
+
+def headrace_by_serve() -> Headrace:
+    """Calls between deployments by Serve's handles."""
+    about = "Headrace with the calls between its deployments made by Serve's handles (transport: serve)"
+    return Headrace("headrace-by-serve", about, frozenset(WORKLOADS), transport="serve")
 
 
 def headrace_bf16() -> Headrace:

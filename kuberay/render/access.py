@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuberay.platform_file import Platform
-from kuberay.render.names import REDIS_PORT, metadata, selector
+from kuberay.render.names import COMPONENT, REDIS_PORT, metadata, selector
 from kuberay.settings import ClusterSettings
 
 Manifest = dict[str, Any]
@@ -35,7 +35,8 @@ def network_policies(settings: ClusterSettings, platform: Platform) -> list[Mani
     """
     port = platform.config.port
     ours = {"podSelector": selector(settings)}
-    operator = {**_ANYWHERE, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}}
+    # By the component: Helm's chart and kustomize give it different names.
+    operator = {**_ANYWHERE, "podSelector": {"matchLabels": {COMPONENT: "kuberay-operator"}}}
     prometheus = {**_ANYWHERE, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
     ray = [
         {"from": [ours]},

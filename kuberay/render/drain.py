@@ -4,7 +4,7 @@
     |-- lag --|-- Serve moves its replicas --|-- each ends its requests --|-- `ray stop` --|
               |------------- preStop: serve_app.launch.leave -------------|
 
-Nothing in KubeRay drains: it gives a pod Kubernetes' 30 s, and Ray dies at the first signal with all that is under way.
+Nothing in KubeRay drains: it gives a pod Kubernetes' 30 s, and a raylet that is stopped takes along what is under way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kuberay.render.errors import RenderError
 from kuberay.settings import ClusterSettings, NodeGroup, Provider
+from serve_app.launch.environment import DRAINING
 
 NOTICE_S: dict[Provider, int] = {"eks": 120, "gke": 30, "aks": 30}
 """From a provider's notice to the end of a spot node, seconds."""
@@ -26,6 +27,9 @@ STOP_S = 5.0
 
 REPLACE_S = 60.0
 """What other replicas may take to start before those that leave stop, seconds; a replica's start takes up to that."""
+
+_LEAST_DRAIN_S = float(DRAINING["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"])
+"""A replica that takes requests itself stays that long, however short the platform's time is, seconds."""
 
 HEAD_GRACE_S = 30
 """The head carries no replica, so nothing on it drains."""
@@ -52,7 +56,7 @@ def drain(settings: ClusterSettings, group: NodeGroup, serve_drain_s: float) -> 
     Raises:
         RenderError: It does not fit.
     """
-    least_s = math.ceil(LAG_S + serve_drain_s + STOP_S)
+    least_s = math.ceil(LAG_S + max(serve_drain_s, _LEAST_DRAIN_S) + STOP_S)
     notice_s = NOTICE_S.get(settings.provider) if group.market == "spot" else None
     grace_s = math.floor(settings.drain_s or notice_s or least_s + REPLACE_S)
     if notice_s is not None and least_s > notice_s:

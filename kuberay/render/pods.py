@@ -18,6 +18,9 @@ PROXY_DRAIN_S = 10
 
 GPU_RESOURCE = "nvidia.com/gpu"
 
+IMAGE_GROUP = 1000
+"""Of the image's user: deploy/docker/Dockerfile."""
+
 Manifest = dict[str, Any]
 
 
@@ -114,13 +117,23 @@ def _common(settings: ClusterSettings, platform: Platform) -> Manifest:
     environment |= settings.environment
     return {
         "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
 
 
 def _spec(settings: ClusterSettings) -> Manifest:
     secrets = [{"name": name} for name in settings.images.pull_secrets]
-    return {"serviceAccountName": settings.name, **({"imagePullSecrets": secrets} if secrets else {})}
+    return {
+        "serviceAccountName": settings.name,
+        # The image's user, by number; volumes are given to its group.
+        "securityContext": {
+            "runAsNonRoot": True,
+            "fsGroup": IMAGE_GROUP,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **({"imagePullSecrets": secrets} if secrets else {}),
+    }
 
 
 def _with_volumes(settings: ClusterSettings, spec: Manifest, shared_memory_bytes: int | None) -> Manifest:

@@ -71,8 +71,11 @@ _RAYSERVICE: Mapping[Path, str] = {
     (*_CONTAINER, "env"): "Serve's fast form, the same as `headrace serve` starts.",
     (*_CONTAINER, "readinessProbe"): "Ready is who takes requests: a pod without a replica has no proxy and stays not "
     "ready, so nothing should wait for all pods. KubeRay's own probe needs bash and wget in the image.",
-    (*_CONTAINER, "lifecycle"): "Nothing in KubeRay drains, and Ray dies at the first signal: this has Serve move the "
-    "replicas first.",
+    (
+        *_CONTAINER,
+        "lifecycle",
+    ): "Nothing in KubeRay drains, and a raylet that is stopped takes its requests along: this has "
+    "Serve move the replicas first.",
 }
 
 _OTHERS: Mapping[str, Mapping[Path, str]] = {

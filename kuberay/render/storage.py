@@ -65,12 +65,17 @@ def _redis_pod(settings: ClusterSettings, options: Redis) -> Manifest:
         "ports": [{"name": "redis", "containerPort": REDIS_PORT}],
         "resources": {"limits": {"memory": "512Mi"}, "requests": {"cpu": "100m", "memory": "512Mi"}},
         "readinessProbe": {"tcpSocket": {"port": "redis"}, "periodSeconds": 5},
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }
     pod: Manifest = {
         "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": _REDIS_USER, "fsGroup": _REDIS_USER},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _REDIS_USER,
+            "fsGroup": _REDIS_USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "containers": [container],
     }
     return pod

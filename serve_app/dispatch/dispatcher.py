@@ -242,16 +242,16 @@ class Dispatcher:
         try:
             await self.edge.call(self._requests(call), way, deliver)
         except MessageTooLarge:
-            way = Way.REFERENCE
+            way = Way.LARGE
             await self.edge.call(self._requests(call), way, deliver)
-        self.stats.num_calls_by_reference += way is Way.REFERENCE
+        self.stats.num_large_calls += way is Way.LARGE
         if call.missing:
             raise RuntimeError(f"{len(call.missing)} requests of a call have no result")
 
     def _way(self, call: Call) -> Way:
         size = sum(pending.num_bytes for pending in call.missing.values())
         if max(size, int(call.rows * self._forecast.response_bytes_per_row)) > self.limits.max_value_bytes:
-            return Way.REFERENCE
+            return Way.LARGE
         # Its requests may run in several batches: where those are worth a message each, none waits for the last.
         return Way.STREAM if len(call.missing) > 1 and self._forecast.batch_s > HOP_S else Way.VALUE
 

@@ -25,8 +25,8 @@ class Way(Enum):
     STREAM = auto()
     """By value, each result as soon as it is there."""
 
-    REFERENCE = auto()
-    """Through shared memory, all results together."""
+    LARGE = auto()
+    """With more data than a message should have: by Serve's handle through shared memory, all results together."""
 
 
 class CallLost(Exception):

@@ -52,7 +52,7 @@ class DispatchStats:
     """Totals since the start, and what waits now."""
 
     num_calls: int = 0
-    num_calls_by_reference: int = 0
+    num_large_calls: int = 0
     num_cancelled: int = 0
     num_expired: int = 0
     num_retried: int = 0

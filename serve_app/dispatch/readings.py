@@ -17,7 +17,10 @@ def dispatcher_readings(dispatcher: Dispatcher, labels: Mapping[str, str]) -> It
     stats = dispatcher.stats
     totals = {
         "dispatch_calls": ("Calls over an edge of the graph.", stats.num_calls),
-        "dispatch_calls_by_reference": ("Of them, through shared memory.", stats.num_calls_by_reference),
+        "dispatch_large_calls": (
+            "Of them, with so much data that Serve would carry them through shared memory.",
+            stats.num_large_calls,
+        ),
         "cancelled_requests": ("Requests whose caller left.", stats.num_cancelled),
         "expired_requests": ("Requests whose deadline passed.", stats.num_expired),
         "retried_requests": ("Requests sent again after their replica was lost.", stats.num_retried),

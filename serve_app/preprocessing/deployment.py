@@ -15,11 +15,12 @@ from ray import serve
 
 from models.errors import HeadraceError, LoadError, ModelUnavailable
 from models.source import ModelSource
+from serve_app.dispatch.direct.listener import Address, Listener
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.limits import DispatchLimits
 from serve_app.dispatch.load import Load, LoadBoard
 from serve_app.dispatch.readings import dispatcher_readings
-from serve_app.dispatch.serve_edge import ServeEdge
+from serve_app.dispatch.serve_edge import address_of, edge_to
 from serve_app.messages import InferenceRequest, Numbered, Result
 from serve_app.preprocessing.stage import TransformStage, transform_stats
 from serve_app.telemetry import Snapshot, Telemetry
@@ -38,11 +39,13 @@ class PreprocessingTarget:
         source: The model version.
         model: Handle of the model's deployment.
         limits: Of the edge to it.
+        is_direct: Calls go over sockets.
     """
 
     source: ModelSource
     model: DeploymentHandle[Any]
     limits: DispatchLimits
+    is_direct: bool = False
 
 
 class Preprocessor:
@@ -60,6 +63,7 @@ class Preprocessor:
         self._stages: dict[str, TransformStage] = {}
         self._failures: dict[str, HeadraceError] = {}
         self._boards: dict[str, LoadBoard] = {}
+        self._listener = Listener(self.infer_many, self.infer_each)
         loop = asyncio.get_running_loop()
         for name, target in targets.items():
             manifest = target.source.manifest
@@ -70,7 +74,7 @@ class Preprocessor:
                 self._failures[name] = ModelUnavailable(manifest.name, manifest.version, reason)
                 continue
             self._boards[name] = LoadBoard()
-            edge = ServeEdge(target.model, name, self._boards[name].loads)
+            edge = edge_to(target.model, name, self._boards[name].loads, target.is_direct)
             dispatcher = Dispatcher(edge, manifest.name, manifest.version, target.limits, where="preprocessing")
             self._stages[name] = TransformStage(
                 transform, dispatcher.submit, self._executor, manifest.name, manifest.version
@@ -100,6 +104,10 @@ class Preprocessor:
         async for results in stage.infer_each(requests):
             yield results
 
+    async def address(self, asking_node: str) -> Address:
+        """Where calls that do not go by Serve reach this replica."""
+        return await address_of(self._listener, asking_node)
+
     def record_autoscaling_stats(self) -> dict[str, float]:
         """What the scaling policy sees of this replica; Serve asks at the interval of the autoscaling options."""
         boards = [board.stats() for board in self._boards.values()]
@@ -110,3 +118,6 @@ class Preprocessor:
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""
         return serve.get_replica_context().replica_id.unique_id, self._telemetry.snapshot()
+
+    async def __del__(self) -> Any:
+        await self._listener.drain()

@@ -11,7 +11,9 @@ from ray import serve
 
 from models.errors import LoadError
 from models.source import ModelSource
+from serve_app.dispatch.direct.listener import Address, Listener
 from serve_app.dispatch.load import Load, LoadBoard
+from serve_app.dispatch.serve_edge import address_of
 from serve_app.messages import InferenceRequest, Numbered, Result
 from serve_app.replica.host import InFront, ModelHost, ModelStatus
 from serve_app.replica.lifecycle import resolve_compute
@@ -54,6 +56,7 @@ class ModelReplica:
     async def __init__(self, source: ModelSource, pool: Pool, in_front: InFront | None) -> None:  # type: ignore[misc]
         self._telemetry = Telemetry()
         self._board = LoadBoard()
+        self._listener = Listener(self.infer_many, self.infer_each)
         self._name, self._version = source.manifest.name, source.manifest.version
         self._failure: ModelStatus | None = None
         self._retry: asyncio.Task[None] | None = None
@@ -82,6 +85,10 @@ class ModelReplica:
         self._board.hear(loads)
         async for results in self._host.infer_each(requests):
             yield results
+
+    async def address(self, asking_node: str) -> Address:
+        """Where calls that do not go by Serve reach this replica."""
+        return await address_of(self._listener, asking_node)
 
     def status(self, loads: tuple[Load, ...] = ()) -> ModelStatus:
         """Whether it can answer, and if not, why; tells it what the pool is asked, even if nothing gets through."""
@@ -118,4 +125,5 @@ class ModelReplica:
     async def __del__(self) -> Any:
         if self._retry is not None:
             self._retry.cancel()
+        await self._listener.drain()
         await self._host.drain()

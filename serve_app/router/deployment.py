@@ -18,7 +18,7 @@ from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge
 from serve_app.dispatch.load import Load, LoadCount
 from serve_app.dispatch.readings import dispatcher_readings
-from serve_app.dispatch.serve_edge import ServeEdge, live_replicas
+from serve_app.dispatch.serve_edge import edge_to, live_replicas
 from serve_app.ingress import shortcut
 from serve_app.ingress.http import HttpIngress, HttpLimits
 from serve_app.ingress.status import status_of
@@ -151,7 +151,7 @@ class Router:
             in_batches = edge.num_replicas() * version.limits.max_call_rows
             return loads_of(count, dispatcher.rows_ahead, in_batches)
 
-        edge = ServeEdge(plan.entry, plan.target, loads)
+        edge = edge_to(plan.entry, plan.target, loads, plan.is_direct)
         dispatcher = Dispatcher(edge, *names, version.limits)
         entry = None
         if plan.in_router is not None:

@@ -26,6 +26,7 @@ class RemotePool:
         model: Handle of the model's deployment.
         target: Name of this pool's stage, sent along with each call.
         in_router: Puts the preprocessing, which runs in the router's process, before the call; None: it does not.
+        is_direct: Calls to the entry go over sockets.
         counted_slo_s: SLO by which requests are counted for scaling policies, seconds; None: none wants to know.
     """
 
@@ -34,6 +35,7 @@ class RemotePool:
     model: DeploymentHandle[Any]
     target: str
     in_router: InFront | None = None
+    is_direct: bool = False
     counted_slo_s: float | None = None
 
 

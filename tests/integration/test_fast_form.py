@@ -12,11 +12,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
 import psutil
 import pytest
+import yaml
 
 from tests.integration import checks
 from tests.integration.checks import images, infer, texts
@@ -231,6 +233,45 @@ def test_a_killed_replica_s_requests_are_served_or_told(platform: Platform) -> N
     assert answers.total() == 120
     assert answers[200] >= 100, answers
     assert _becomes_ready(platform, "minilm")
+
+
+def test_replicas_that_are_replaced_lose_no_request(platform: Platform, tmp_path: Path) -> None:
+    """Those of the model and the router's: what they took is answered, and nothing goes to them any more."""
+    config = yaml.safe_load((platform.log.parent / "config.yaml").read_text())
+    (echo,) = [model for model in config["applications"][0]["args"]["models"] if model["name"] == "echo"]
+    echo["pools"][0]["num_cpus"] = 0.15
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(config))
+    before = {process.pid for process in replica_processes("echo")}
+    assert before
+
+    async def scenario() -> Counter[int]:
+        answers: Counter[int] = Counter()
+        done = asyncio.Event()
+        tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
+
+        async def ask(client: httpx.AsyncClient) -> None:
+            while not done.is_set():
+                response = await client.post("/v2/models/echo/infer", json={"inputs": [tensor]})
+                answers[response.status_code] += 1
+                assert response.status_code == 200, response.text
+
+        command = [str(Path(sys.executable).with_name("serve")), "deploy", str(changed)]
+        environment = {**os.environ, "RAY_AUTH_MODE": "token"}
+        async with httpx.AsyncClient(base_url=platform.url, timeout=60) as client, asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(ask(client))
+            deploy = await asyncio.create_subprocess_exec(*command, env=environment)
+            assert await deploy.wait() == 0
+            async with asyncio.timeout(90):
+                while before & {process.pid for process in replica_processes("echo")}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.5)
+            done.set()
+        return answers
+
+    answers = asyncio.run(scenario())
+    assert answers[200] > 100
+    assert _becomes_ready(platform, "echo")
 
 
 def _becomes_ready(platform: Platform, model: str) -> bool:

@@ -316,3 +316,41 @@ def test_what_a_replica_asks_of_ray() -> None:
 def test_no_deployment_writes_an_access_log(root: Path) -> None:
     for deployment in build(root, {"name": "m"}).deployments.values():
         assert deployment._deployment_config.logging_config["enable_access_log"] is False
+
+
+RAY = {"policy": "ray"}
+
+
+@pytest.mark.parametrize(
+    ("pool", "preprocessors", "transport", "entry_is_direct", "model_is_direct"),
+    [
+        ({}, {}, "direct", True, True),
+        ({}, {}, "serve", False, False),
+        ({"autoscaling": {"max_replicas": 2}}, {}, "direct", True, True),
+        ({"autoscaling": RAY}, {}, "direct", True, False),
+        ({}, {"autoscaling": RAY}, "direct", False, True),
+    ],
+)
+def test_calls_go_by_serve_where_it_must_count_them(
+    tmp_path: Path,
+    pool: dict[str, Any],
+    preprocessors: dict[str, Any],
+    transport: str,
+    entry_is_direct: bool,
+    model_is_direct: bool,
+) -> None:
+    write_front(tmp_path, "f", "image")
+    model = {"name": "f", "preprocessing": "own", "pools": [pool]}
+    graph = build(tmp_path, model, preprocessors=preprocessors, transport=transport)
+    found = graph.pool("f")
+    assert isinstance(found, RemotePool)
+    (target,) = graph.deployments["Preprocessor-image"].init_args[0].values()
+    assert (found.is_direct, target.is_direct) == (entry_is_direct, model_is_direct)
+
+
+def test_a_model_without_preprocessing_of_its_own_is_called_as_its_own_policy_needs(root: Path) -> None:
+    for scaling, is_direct in ((None, True), (RAY, False)):
+        options = {"preprocessors": {"autoscaling": RAY}}
+        found = build(root, {"name": "m", "pools": [{"autoscaling": scaling}]}, **options).pool("m")
+        assert isinstance(found, RemotePool)
+        assert found.is_direct == is_direct

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import typer
@@ -77,3 +78,14 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_checkout_offers_what_lies_beside_the_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["somewhere"])
+    assert cli.checkout_commands(tmp_path) == []
+    assert sys.path == ["somewhere"], "an installed platform has nothing beside it"
+    (tmp_path / "kuberay").mkdir()
+    (tmp_path / "kuberay" / "command.py").touch()
+    (found,) = cli.checkout_commands(tmp_path)
+    assert (found.group, found.value) == (cli.GROUP, "kuberay.command:k8s")
+    assert sys.path == ["somewhere", str(tmp_path)]

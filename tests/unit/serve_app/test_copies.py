@@ -2,13 +2,15 @@
 
     server's parts -> body        joined, the copy of the way in
     body -> request               a view
-    request -> shared memory      Ray's one copy, by reference; the other process maps it
+    request -> the stage's socket a view
+    socket -> request             received into memory of its own, where it stays
     requests -> batch             stacked where there are several, the replica's copy
     batch -> answers              views
-    answer -> shared memory       Ray's one copy
-    answer -> socket              a view
+    answer -> socket -> answer    as the request
+    answer -> client's socket     a view
 
-A call of under `max_value_bytes` goes by value, within a message: a copy more on each side, and cheaper at that size.
+By Serve's handles, a call of over `max_value_bytes` goes through shared memory: Ray copies it there, the other process
+maps it; a smaller one goes within a message, a copy more on each side.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from serve_app.batching.batcher import Batcher
 from serve_app.batching.collate import Layout
 from serve_app.batching.latency import LatencyModel
 from serve_app.batching.window import BatchLimits
+from serve_app.dispatch.direct.frames import Buffers, FrameProtocol, Kind, Piece, decode, encode
 from serve_app.ingress.body import read_body
 from serve_app.ingress.codec import decode_infer, encode_infer
 from serve_app.ingress.dataplane import ServedModel
@@ -117,6 +120,33 @@ def test_a_call_by_reference_is_pickled_beside_its_tensors(value: list[Any]) -> 
     assert copies.num == 0
     assert len(pickled) < 1000
     assert all(share(next(iter(one[0].values())), buffer) for one, buffer in zip(arrived, buffers, strict=True))
+
+
+@pytest.mark.parametrize("value", [[InferenceRequest({"x": tensor()}, 1)], [(0, InferenceResponse({"y": tensor()}))]])
+def test_a_call_over_a_socket_copies_nothing_and_is_received_where_it_stays(value: list[Any]) -> None:
+    arrived: list[tuple[Any, Buffers]] = []
+
+    class Receiver(FrameProtocol):
+        def frame_received(self, kind: Kind, call: int, head: Piece, buffers: Buffers) -> None:
+            arrived.append((decode(head, buffers), buffers))
+
+    receiver = Receiver()
+    with Copies() as copies:
+        parts = encode(Kind.CALL, 1, value)
+    assert copies.num == 0
+    with Copies() as copies:
+        for part in map(memoryview, parts):
+            place = 0
+            while place < len(part):
+                room = receiver.get_buffer(-1)
+                num = min(PART_BYTES, len(room), len(part) - place)
+                room[:num] = part[place : place + num]
+                receiver.buffer_updated(num)
+                place += num
+    assert copies.num == 1
+    (((one,), (buffer,)),) = arrived
+    response = one[1] if isinstance(one[1], InferenceResponse) else one
+    assert share(next(iter(response[0].values())), buffer)
 
 
 def infer(requests: list[InferenceRequest]) -> tuple[list[InferenceResponse], Mapping[str, Array], int]:

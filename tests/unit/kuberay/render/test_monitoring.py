@@ -17,6 +17,7 @@ from kuberay.render.monitoring import alerts, monitors
 from kuberay.render.names import labels
 from kuberay.render.rayservice import rayservice
 from kuberay.settings import load_cluster_settings
+from serve_app.dispatch.limits import DispatchStats
 from serve_app.dispatch.readings import dispatcher_readings
 from serve_app.telemetry import Telemetry, render
 from tests.unit.kuberay.render.building import DEPLOY, cluster, platform
@@ -37,9 +38,7 @@ def samples() -> dict[str, set[str]]:
     telemetry.observe_response("m", "1", response)
     telemetry.observe_batch("m", "1", 1, 0.1)
     telemetry.set_loaded("m", "1", True, 1.0)
-    counts = ("calls", "calls_by_reference", "cancelled", "expired", "retried", "rejected")
-    stats = SimpleNamespace(**{f"num_{name}": 1 for name in counts})
-    dispatcher: Any = SimpleNamespace(stats=stats, num_queued=1)
+    dispatcher: Any = SimpleNamespace(stats=DispatchStats(), num_queued=1)
     telemetry.add_source(
         lambda: dispatcher_readings(dispatcher, {"model": "m", "version": "1", "pool": "p", "edge": "r"})
     )

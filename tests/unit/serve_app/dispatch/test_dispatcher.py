@@ -37,7 +37,7 @@ class HandEdge:
 
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self.calls.append((requests, way is Way.REFERENCE, future))
+        self.calls.append((requests, way is Way.LARGE, future))
         self.ways.append(way)
         self.delivers.append(deliver)
         for place, result in enumerate(await future):
@@ -217,7 +217,7 @@ class StreamEdge(HandEdge):
         self.ways.append(way)
         self.delivers.append(deliver)
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self.calls.append((requests, way is Way.REFERENCE, future))
+        self.calls.append((requests, way is Way.LARGE, future))
         await future
 
     def give(self, call: int, place: int, compute_s: float = 0.01) -> None:
@@ -309,7 +309,7 @@ def test_a_stream_s_message_that_is_too_large_goes_by_reference_with_what_is_ope
         edge.give(1, 0)
         edge.calls[1][2].set_exception(MessageTooLarge())
         await turns()
-        assert edge.ways[2] is Way.REFERENCE
+        assert edge.ways[2] is Way.LARGE
         assert values(edge.calls[2][0]) == [2, 3]
         for place in (1, 0):
             edge.give(2, place)

@@ -60,7 +60,7 @@ class HandStage:
 def test_a_stage_in_this_process_is_called_and_is_one_replica() -> None:
     async def scenario() -> None:
         edge = LocalEdge(Stage())
-        results = await results_of(edge, [request(1), request(2)], Way.REFERENCE)
+        results = await results_of(edge, [request(1), request(2)], Way.LARGE)
         assert [float(result.outputs["y"][0, 0]) for result in results] == [2, 4]  # type: ignore[union-attr]
         assert [str(one) for one in await results_of(edge, [request(1), request(2)], Way.STREAM)] == list(
             map(str, results)

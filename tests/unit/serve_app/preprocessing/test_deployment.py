@@ -22,13 +22,21 @@ from serve_app.messages import InferenceRequest, InferenceResponse
 from serve_app.preprocessing import deployment
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 
+
+class Stage(Preprocessor):
+    """Not drained by the garbage collector, which cannot await."""
+
+    def __del__(self) -> None:  # type: ignore[override]
+        pass
+
+
 SPEC = {"datatype": "FP32", "shape": [-1, -1]}
 
 
 class Edge:
     """The model's deployment behind: doubles."""
 
-    def __init__(self, handle: Any, target: str, loads: Any) -> None:
+    def __init__(self, handle: Any, target: str, loads: Any, is_direct: bool) -> None:
         self.target, self.loads = target, loads
 
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
@@ -68,10 +76,10 @@ def test_a_target_that_does_not_load_says_why_and_the_others_are_served(
     monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
 ) -> None:
     """An error in the constructor would have Serve restart it for ever, and no model behind it would answer."""
-    monkeypatch.setattr(deployment, "ServeEdge", Edge)
+    monkeypatch.setattr(deployment, "edge_to", Edge)
 
     async def scenario() -> None:
-        made = Preprocessor.__new__(Preprocessor)
+        made = Stage.__new__(Stage)
         targets = {"bad": target(error), "a": target(1.0), "b": target(10.0)}
         await made.__init__(targets, 1)  # type: ignore[misc]
         requests = [InferenceRequest({"x": np.ones((1, 1), np.float32)}, 1) for _ in range(2)]
@@ -95,10 +103,10 @@ def test_what_a_router_is_asked_is_reported_and_passed_on(monkeypatch: pytest.Mo
         edges.append(Edge(*arguments))
         return edges[-1]
 
-    monkeypatch.setattr(deployment, "ServeEdge", make)
+    monkeypatch.setattr(deployment, "edge_to", make)
 
     async def scenario() -> None:
-        made = Preprocessor.__new__(Preprocessor)
+        made = Stage.__new__(Stage)
         await made.__init__({"a": target(1.0), "b": target(2.0)}, 1)  # type: ignore[misc]
         one = [InferenceRequest({"x": np.ones((1, 1), np.float32)}, 1)]
         load = Load("r/a", 9, 8, 1, 2)
