@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from kuberay.cluster.exits import Exit
 from kuberay.cluster.verdict import DEFAULT_LIMITS
@@ -12,7 +13,7 @@ from tests.kuberay.fake_api.world import Trouble
 
 Golden = Callable[[str, Sequence[str]], None]
 
-NEW_CLUSTER = {"upgradeStrategy": {"type": "NewCluster"}}
+NEW_CLUSTER: dict[str, Any] = {"upgradeStrategy": {"type": "NewCluster"}}
 TRACEBACK = """Deploying app 'app' failed with exception:
 Traceback (most recent call last):
   File "/home/ray/serve_app/app.py", line 12, in build_app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kuberay.cluster.client import ApiServer
@@ -10,9 +12,9 @@ from tests.kuberay.cluster.conftest import Session, check_golden, operator_deplo
 from tests.kuberay.fake_api.errors import ApiError
 from tests.kuberay.fake_api.manifests import ray_service, serve_config, template, worker_group
 
-NEW_CLUSTER = {"upgradeStrategy": {"type": "NewCluster"}}
-STATIC = {"upgradeStrategy": {"type": "None"}}
-INCREMENTAL = {
+NEW_CLUSTER: dict[str, Any] = {"upgradeStrategy": {"type": "NewCluster"}}
+STATIC: dict[str, Any] = {"upgradeStrategy": {"type": "None"}}
+INCREMENTAL: dict[str, Any] = {
     "upgradeStrategy": {
         "type": "NewClusterWithIncrementalUpgrade",
         "clusterUpgradeOptions": {"gatewayClassName": "istio", "stepSizePercent": 50, "intervalSeconds": 10},
