@@ -44,14 +44,15 @@ def doubt_of(demand: Demand, others: Mapping[Demand, int], groups: Sequence[Grou
     """Try to prove that a replica finds a place wherever the others lie.
 
     Args:
-        demand: That some node can take.
         others: Every other replica there may be, by demand: those of its own deployment as well.
         groups: All of them, each with as many nodes as it may have.
 
     Returns:
-        None: proven.
+        None: proven, or no node can take it at all.
     """
     able = tuple(group for group in groups if Node(group).fits(demand))
+    if not able:
+        return None
     shares = dict.fromkeys(others, Fraction(0))
     uneven = False
     for group in able:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kuberay.packing.any_order import Doubt, doubt_of
 from kuberay.packing.node import Node
 from kuberay.packing.quantity import Demand, Group
+from kuberay.packing.remedy import enough, raise_to
 from kuberay.packing.start import Cluster, Strategy
+from kuberay.packing.trial import NUM_ORDERS, Trial
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Pending:
     """Replicas of a deployment that find no node.
 
     Attributes:
+        is_certain: It is so in Serve's own order, with the nodes as written; else in one of those that were tried.
         num_replicas: That there should be.
         able: Groups whose empty nodes could take one.
         num_held: By an empty node of each of those.
@@ -26,6 +29,7 @@ class Pending:
 
     demand: Demand
     num_pending: int
+    is_certain: bool
     num_replicas: int
     able: tuple[Group, ...]
     num_held: tuple[int, ...]
@@ -41,8 +45,8 @@ class Level:
     Attributes:
         num_replicas: That there should be, of all deployments.
         num_nodes: Of each group, by its name.
-        placed: For each node its group's name and its replicas' demands.
-        pending: What finds no node.
+        placed: For each node its group's name and its replicas' demands, in Serve's own order.
+        pending: What finds no node in Serve's order or in one of those that were tried.
         enough: `max_nodes` of each group, by its name, with which all would. None: no such numbers, or all do already.
     """
 
@@ -59,7 +63,7 @@ class Packing:
     """See the package's docstring for what it guarantees.
 
     Attributes:
-        doubts: Deployments that fit at the maximum as Ray starts them, and why not proven in every order.
+        doubts: Deployments that fit at the maximum in the orders that were tried, and why not proven in every one.
     """
 
     at_min: Level
@@ -79,59 +83,61 @@ def pack(demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy 
         demands: In the order in which Serve hands them out; names differ.
         groups: Names differ.
     """
-    at_min = _run(demands, groups, strategy, to_max=False)
-    at_max = _run(demands, groups, strategy, to_max=True)
-    pending = {demand.name for demand in at_max.waiting}
+    doubts = _doubts(demands, groups)
+    # What is proven for every order is not tried in more than one.
+    num_orders = NUM_ORDERS if doubts else 0
+    at_min, at_max = (_level(Trial(demands, strategy, to_max, num_orders), groups) for to_max in (False, True))
+    pending = {item.demand.name for item in at_max.pending}
+    return Packing(at_min, at_max, {name: doubt for name, doubt in doubts.items() if name not in pending})
+
+
+def _doubts(demands: Sequence[Demand], groups: Sequence[Group]) -> dict[str, Doubt]:
     doubts = {}
     for demand in demands:
-        if demand.max_replicas and demand.name not in pending:
+        if demand.max_replicas:
             others = {other: other.max_replicas - (other is demand) for other in demands}
             doubt = doubt_of(demand, others, groups)
             if doubt is not None:
                 doubts[demand.name] = doubt
-    return Packing(
-        _level(at_min, demands, strategy, to_max=False), _level(at_max, demands, strategy, to_max=True), doubts
-    )
+    return doubts
 
 
-def _run(demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool) -> Cluster:
-    cluster = Cluster(groups, strategy)
-    cluster.start([demand for demand in demands for _ in range(demand.min_replicas)])
-    if to_max:
-        more = [(demand, demand.max_replicas - demand.min_replicas) for demand in demands]
-        cluster.start([demand for demand, number in more for _ in range(number)])
-    return cluster
-
-
-def _level(cluster: Cluster, demands: Sequence[Demand], strategy: Strategy, *, to_max: bool) -> Level:
-    num_nodes = {group.name: cluster.num_nodes(group) for group in cluster.groups}
-    num_replicas = {demand: demand.max_replicas if to_max else demand.min_replicas for demand in demands}
-    pending = []
-    for demand in demands:
-        num_pending = sum(waiting is demand for waiting in cluster.waiting)
-        if num_pending:
-            raise_to = _raise_to(demand, demands, cluster.groups, strategy, to_max=to_max)
-            pending.append(_pending(demand, num_pending, num_replicas[demand], cluster, raise_to))
+def _level(trial: Trial, groups: Sequence[Group]) -> Level:
+    first = trial.run(groups)
+    # Where Serve's own order leaves some waiting, others only say who else it could be.
+    worst = first if first.waiting else max(trial.runs(groups), key=lambda run: len(run.waiting))
+    num_nodes = {group.name: first.num_nodes(group) for group in groups}
+    pending = [
+        _pending(demand, trial, first, worst, raise_to(demand, trial, groups))
+        for demand in trial.demands
+        if demand in worst.waiting
+    ]
     return Level(
-        sum(num_replicas.values()),
+        sum(map(trial.num_replicas, trial.demands)),
         num_nodes,
-        tuple((node.group.name, tuple(node.placed)) for node in cluster.nodes),
+        tuple((node.group.name, tuple(node.placed)) for node in first.nodes),
         tuple(pending),
-        sum(num_nodes[group.name] * group.price_per_hour for group in cluster.groups),
-        _enough(demands, cluster.groups, strategy, to_max=to_max) if pending else None,
+        sum(num_nodes[group.name] * group.price_per_hour for group in groups),
+        enough(trial, groups) if pending else None,
     )
 
 
-def _pending(
-    demand: Demand, num_pending: int, num_replicas: int, cluster: Cluster, raise_to: tuple[Group, int] | None
-) -> Pending:
-    able = tuple(group for group in cluster.groups if Node(group).fits(demand))
+def _pending(demand: Demand, trial: Trial, first: Cluster, worst: Cluster, raised: tuple[Group, int] | None) -> Pending:
+    able = tuple(group for group in worst.groups if Node(group).fits(demand))
     lying = dict.fromkeys(
-        other for node in cluster.nodes if node.group in able for other in node.placed if other is not demand
+        other for node in worst.nodes if node.group in able for other in node.placed if other is not demand
     )
-    trap = next((node for node in cluster.nodes if node.traps(demand)), None)
-    held = tuple(num_held(demand, group) for group in able)
-    return Pending(demand, num_pending, num_replicas, able, held, trap, tuple(lying), raise_to)
+    return Pending(
+        demand,
+        num_pending=worst.waiting.count(demand),
+        is_certain=demand in first.waiting,
+        num_replicas=trial.num_replicas(demand),
+        able=able,
+        num_held=tuple(num_held(demand, group) for group in able),
+        trapped_by=next((node for node in worst.nodes if node.traps(demand)), None),
+        takers=tuple(lying),
+        raise_to=raised,
+    )
 
 
 def num_held(demand: Demand, group: Group) -> int:
@@ -141,43 +147,3 @@ def num_held(demand: Demand, group: Group) -> int:
         node.place(demand)
         number += 1
     return number
-
-
-def _raise_to(
-    demand: Demand, demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool
-) -> tuple[Group, int] | None:
-    """The group and its `max_nodes` with which no replica of a demand waits; of those that help, the cheapest one's."""
-    able = [group for group in groups if Node(group).fits(demand)]
-    for group in sorted(able, key=lambda group: group.price_per_hour):
-
-        def is_enough(max_nodes: int, group: Group = group) -> bool:
-            changed = [replace(one, max_nodes=max_nodes) if one is group else one for one in groups]
-            return demand not in _run(demands, changed, strategy, to_max=to_max).waiting
-
-        # More new nodes than replicas cannot be needed: one would be empty.
-        low, high = group.max_nodes + 1, group.max_nodes + sum(other.max_replicas for other in demands)
-        if not is_enough(high):
-            continue
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
-        return group, high
-    return None
-
-
-def _enough(
-    demands: Sequence[Demand], groups: Sequence[Group], strategy: Strategy, *, to_max: bool
-) -> Mapping[str, int] | None:
-    """Raise one group after the other until nothing waits."""
-    changed = list(groups)
-    for _ in demands:
-        waiting = _run(demands, changed, strategy, to_max=to_max).waiting
-        if not waiting:
-            break
-        raise_to = _raise_to(waiting[0], demands, changed, strategy, to_max=to_max)
-        if raise_to is None:
-            return None
-        changed = [replace(one, max_nodes=raise_to[1]) if one is raise_to[0] else one for one in changed]
-    if _run(demands, changed, strategy, to_max=to_max).waiting:
-        return None
-    return {group.name: group.max_nodes for group, before in zip(changed, groups, strict=True) if group is not before}

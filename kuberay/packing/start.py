@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Literal
 
 from kuberay.packing.autoscaler import nodes_to_launch
@@ -19,18 +20,22 @@ class Cluster:
     """Nodes with their replicas, while they are being started.
 
     Attributes:
+        random: Source of the order of nodes, which is that of their random ids. None: as they come.
         waiting: The demand of each replica that has no node.
     """
 
     groups: Sequence[Group]
     strategy: Strategy = "spread"
+    random: Random | None = None
     nodes: list[Node] = field(default_factory=list)
     waiting: list[Demand] = field(default_factory=list)
     _turn: int = 0
     _gpu_sizes: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.nodes = [Node(group) for group in self.groups for _ in range(group.min_nodes)]
+        self._add([group for group in self.groups for _ in range(group.min_nodes)])
+        if self.random is not None:
+            self._turn = self.random.randrange(max(1, len(self.nodes)))
 
     def start(self, replicas: Sequence[Demand]) -> None:
         """Place replicas, with new nodes where Ray asks for them, until nothing moves any more.
@@ -45,7 +50,12 @@ class Cluster:
             launched = nodes_to_launch(self.nodes, self.waiting, self.groups)
             if not launched:
                 return
-            self.nodes += [Node(group) for group in launched]
+            self._add(launched)
+
+    def _add(self, groups: Sequence[Group]) -> None:
+        for group in groups:
+            place = len(self.nodes) if self.random is None else self.random.randint(0, len(self.nodes))
+            self.nodes.insert(place, Node(group))
 
     def num_nodes(self, group: Group) -> int:
         """How many of a group there are."""

@@ -66,6 +66,8 @@ def pending_words(pending: Pending, groups: Sequence[Group]) -> str:
     """Which replicas find no node, why, and what would help."""
     one, number = pending.demand, pending.num_pending
     verb = "stays" if number == 1 else "stay"
+    if not pending.is_certain:
+        verb = "may stay"
     start = f"{one.name}: {number} of {pending.num_replicas} replica{_s(pending.num_replicas)} {verb} pending"
     if not pending.able:
         return f"{start}: {_impossible(one, groups)}"
@@ -132,15 +134,15 @@ def doubt_words(name: str, doubt: Doubt) -> str:
     nodes = _either(doubt.groups)
     if doubt.uneven_gpus:
         return (
-            f"{name}: fits as Ray starts it, but shares that do not fill a GPU leave remainders on {nodes} nodes, "
-            "which Ray adds up: after some scaling up and down a replica may wait; use shares of 1, 0.5 or 0.25"
+            f"{name}: fits in the orders tried, but shares that do not fill a GPU leave remainders on {nodes} "
+            "nodes, which Ray adds up: after some scaling up and down a replica may wait; use shares of 1, 0.5 or 0.25"
         )
     cheapest = min(doubt.groups, key=lambda group: group.price_per_hour)
     raised = cheapest.max_nodes + doubt.num_nodes_missing
     takers = f"when {_names(doubt.takers)} take" if doubt.takers else "when others of its own take"
     return (
-        f"{name}: fits as Ray starts it, but not in every order: {takers} room on {nodes} nodes first, one may wait; "
-        f"raise max_nodes of {cheapest.name} to {raised} to rule it out"
+        f"{name}: fits in the orders tried, but not in every one: {takers} room on {nodes} nodes first, one may "
+        f"wait; raise max_nodes of {cheapest.name} to {raised} to rule it out"
     )
 
 

@@ -157,8 +157,8 @@ PENDING: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an order in which it does not fit": (
         changed(OLD, *GROUPS, 1, value={**GPU, "resources": {"CPU": "4"}}),
-        "minilm-v1-gpu: fits as Ray starts it, but not in every order: when Router, TelemetryHub take room on gpu "
-        "nodes first, one may wait; raise max_nodes of gpu to 5 to rule it out",
+        "minilm-v1-gpu: fits in the orders tried, but not in every one: when Router, TelemetryHub take room on "
+        "gpu nodes first, one may wait; raise max_nodes of gpu to 5 to rule it out",
     ),
 }
 
