@@ -46,13 +46,15 @@ class Place:
 
     @property
     def number(self) -> float | None:
-        """The value if it is a number."""
-        return self.value if isinstance(self.value, (int, float)) and not isinstance(self.value, bool) else None
+        """The value if it is a number that can be counted with."""
+        return self.value if isinstance(self.value, float) else self.integer
 
     @property
     def integer(self) -> int | None:
-        """The value if it is a whole number."""
-        return self.value if isinstance(self.value, int) and not isinstance(self.value, bool) else None
+        """The value if it is a whole number that 64 bits hold."""
+        if not isinstance(self.value, int) or isinstance(self.value, bool) or abs(self.value) >= 2**63:
+            return None
+        return self.value
 
     @property
     def items(self) -> list[Place]:

@@ -11,6 +11,7 @@ from kuberay.lint.place import Place, written
 from kuberay.lint.schema.tables import Node, Schema
 from kuberay.lint.suggest import closest, home, respelt
 
+TRUTH_WORDS = ("true", "false", "yes", "no", "on", "off", "t", "f", "y", "n")
 JSON_NAMES: dict[type, str] = {str: "string", dict: "object", list: "array"}
 
 
@@ -103,10 +104,7 @@ def _fits(value: Any, node: Node, lax: bool) -> bool:
     kinds = _kinds(value)
     if kinds & set(node.types):
         return True
-    if not lax or isinstance(value, (dict, list)):
-        return False
-    # Serve's settings read numbers from text, and truth values from either.
-    return bool({"integer", "number", "boolean"} & set(node.types)) and _reads_as_number(value)
+    return lax and any(_reads_as(value, kind) for kind in node.types)
 
 
 def _kinds(value: Any) -> set[str]:
@@ -119,12 +117,21 @@ def _kinds(value: Any) -> set[str]:
     return {name for kind, name in JSON_NAMES.items() if isinstance(value, kind)}
 
 
-def _reads_as_number(value: Any) -> bool:
+def _reads_as(value: Any, kind: str) -> bool:
+    """Whether Serve's settings make a value of a kind out of one of another: "2" and 2.0 are a number.
+
+    A truth value is one to them as well; nobody means that.
+    """
+    if not isinstance(value, (int, float, str)) or isinstance(value, bool):
+        return False
+    text = str(value).strip().lower()
+    if kind == "boolean":
+        return text in ("0", "1", "0.0", "1.0") or (isinstance(value, str) and text in TRUTH_WORDS)
     try:
-        float(value)
-    except (TypeError, ValueError):
-        return value in ("true", "false")
-    return True
+        number = float(text)
+    except ValueError:
+        return False
+    return kind == "number" or (kind == "integer" and number.is_integer())
 
 
 def _wrong_type(place: Place, node: Node) -> Fault:
@@ -143,7 +150,7 @@ def _bounds(place: Place, node: Node) -> Iterator[Fault]:
 
 
 def _number_bounds(place: Place, node: Node) -> Iterator[tuple[str, str | None]]:
-    number = place.number
+    number = place.number if "string" in node.types else _amount(place.value)
     if number is None:
         return
     if node.minimum is not None and number < node.minimum:
@@ -154,6 +161,14 @@ def _number_bounds(place: Place, node: Node) -> Iterator[tuple[str, str | None]]
         yield f"is {number:g}, over {node.maximum:g}", f"set it to {node.maximum:g} or less"
     if node.format == "int32" and not -(2**31) <= number < 2**31:
         yield f"is {number:g}, which 32 bits do not hold", None
+
+
+def _amount(value: Any) -> float | None:
+    """The number that a value is, or that its text says."""
+    try:
+        return None if isinstance(value, (bool, dict, list)) else float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _text_bounds(place: Place, node: Node) -> Iterator[tuple[str, str | None]]:

@@ -10,6 +10,7 @@ from kuberay.lint.bundle import Bundle
 from kuberay.lint.capacity import is_local
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
+from kuberay.lint.place import Place
 from kuberay.lint.platform import IMPORT_PATH, platform_of
 from kuberay.lint.suggest import closest
 from kuberay.workload import workload
@@ -95,14 +96,21 @@ def _runtime_env(document: Document, bundle: Bundle) -> Iterator[Problem]:
         owners = [app, *(deployment.at("ray_actor_options") for deployment in app.at("deployments").items)]
         for owner in owners:
             env = owner.at("runtime_env")
-            for place in (env.at("working_dir"), *env.at("py_modules").items):
-                if place.text is not None and not REMOTE.match(place.text):
-                    yield Problem(place, f"'{place.text}' is no remote URI")
+            modules = env.at("py_modules")
+            for place in (env.at("working_dir"), *(modules.items if isinstance(modules.value, list) else [modules])):
+                is_uri = isinstance(place.value, str) and REMOTE.match(place.value)
+                if place.given and not is_uri:
+                    yield Problem(place, f"'{place.value}' is no remote URI")
+
+
+def _is_true(place: Place) -> bool:
+    """Whether Serve reads a value as true."""
+    return str(place.value).lower() in ("1", "1.0", "on", "t", "true", "y", "yes")
 
 
 def _external(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for app in document.applications:
-        for deployment in app.at("deployments").items if app.at("external_scaler_enabled").value is True else []:
+        for deployment in app.at("deployments").items if _is_true(app.at("external_scaler_enabled")) else []:
             if deployment.at("autoscaling_config").given or deployment.at("num_replicas").value == "auto":
                 yield Problem(deployment, f"deployment '{deployment.at('name').text}' scales itself")
 

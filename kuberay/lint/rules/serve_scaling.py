@@ -18,7 +18,7 @@ BATCH_KEY = "max_batch_size"
 def _replicas(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for deployment in document.deployments:
         number, scaling = deployment.at("num_replicas"), deployment.at("autoscaling_config")
-        if number.integer is not None and scaling.given:
+        if isinstance(number.value, int) and scaling.given:
             yield Problem(number, "num_replicas is fixed and autoscaling_config is set", "remove one of them")
         if number.text not in (None, "auto"):
             yield Problem(number, f"num_replicas is '{number.text}'", "write a whole number, or auto")

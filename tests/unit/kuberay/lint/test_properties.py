@@ -14,7 +14,7 @@ from kuberay.lint.run import find
 from tests.unit.kuberay.lint.cases import BASES, as_yaml, find_in, service
 from tests.unit.kuberay.lint.rules.test_cluster_settings import CLUSTER, SERVE
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+SCALARS = st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=8)
 WORDS = st.sampled_from(
     ["spec", "kind", "groups", "applications", "models", "name", "ray.io/cluster", "-1", "%", "8Gi"]
 )
