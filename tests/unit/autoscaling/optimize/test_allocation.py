@@ -138,7 +138,8 @@ def test_the_reasons_in_words() -> None:
     goals = {"a": BOTH, "b": requirement(slo_s=0.05)}
     found = allocate({"a": rates(900.0), "b": rates(3.0)}, goals, groups=(nodes, GPU_NODE), serverless=service)
     assert found.workloads[0].why == (
-        "cpu-4: 1.5e+03 req/s per USD an hour against gpu-a 1.12e+03; a GPU replica costs what CPUs cost at 1.28e+03/s; "
+        "cpu-4: 1.5e+03 req/s per USD an hour against gpu-a 1.12e+03; "
+        "a GPU replica costs what CPUs cost at 1.28e+03/s; "
         "spot 12+4, on-demand base 0: P(loss > 4) 0.0014 %, 0.2 USD an hour against 0.6 on demand; "
         "not serverless: needs 1073741824 bytes, an instance has 536870912; "
         "it shares nodes: alone it would not fill them; at most 1 % late, all causes together"
