@@ -71,7 +71,7 @@ def _hardware(option: Option, options: Options, peak_per_s: float, slo_s: float,
             f" against {against}" if against else ""
         )
         if others and others[0][1] > 1.001 * mine:
-            yield f"whole nodes decide for {option.group.name}"
+            yield f"whole nodes{' and spot' if any(option.spot) else ''} decide for {option.group.name}"
         yield from _turn(options, slo_s)
     elif against:
         yield f"req/s per {currency} an hour on nodes: {against}"

@@ -130,3 +130,17 @@ def test_a_row_and_a_line_of_blocks_for_people() -> None:
     assert (name, span, line[-1]) == ("cpu-4 on-demand", "1-2", "█")
     assert blocks((0, 1, 4)) == " ▂█"
     assert len(blocks(tuple(range(1000)))) <= 72
+
+
+def test_the_reasons_in_words() -> None:
+    nodes = group(spot=Spot(price_per_hour=0.05))
+    service = Serverless(price_per_request=1e-6, max_memory_bytes=GIB // 2)
+    goals = {"a": BOTH, "b": requirement(slo_s=0.05)}
+    found = allocate({"a": rates(900.0), "b": rates(3.0)}, goals, groups=(nodes, GPU_NODE), serverless=service)
+    assert found.workloads[0].why == (
+        "cpu-4: 1.5e+03 req/s per USD an hour against gpu-a 1.12e+03; "
+        "a GPU replica costs what CPUs cost at 1.28e+03/s; "
+        "spot 12+4, on-demand base 0: P(loss > 4) 0.0014 %, 0.2 USD an hour against 0.6 on demand; "
+        "not serverless: needs 1073741824 bytes, an instance has 536870912; "
+        "it shares nodes: alone it would not fill them; at most 1 % late, all causes together"
+    )
