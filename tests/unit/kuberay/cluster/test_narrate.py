@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kuberay.cluster.narrate import Line, last_line, narrate
@@ -65,7 +67,7 @@ def test_what_is_tried_again_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(("status", "once"), [(waiting("ErrImagePull"), True), (waiting("ContainerCreating"), False)])
-def test_obstacles_come_and_go_and_are_said_once(status: dict[str, object], once: bool) -> None:
+def test_obstacles_come_and_go_and_are_said_once(status: dict[str, Any], once: bool) -> None:
     (told,) = narrate(seen(), seen(pod(**status)))
     assert told.once is once
 

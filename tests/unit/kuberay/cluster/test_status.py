@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
 from kuberay.cluster.revisions import Revision
 from kuberay.cluster.status import Summary, summary, tables
 from tests.unit.kuberay.cluster.building import cluster, pod, seen, side, waiting, warning
 
-READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+READY: dict[str, Any] = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 TABLES = """\
 models/svc  ready (NonZeroServeEndpoints), generation 2

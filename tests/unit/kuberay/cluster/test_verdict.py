@@ -193,7 +193,7 @@ def test_pods_of_one_group_are_one_trouble() -> None:
 
 
 def test_a_node_may_take_as_long_as_the_provider_takes() -> None:
-    status = {"conditions": [UNSCHEDULED]}
+    status: dict[str, Any] = {"conditions": [UNSCHEDULED]}
     limits = Limits(scheduling_s=60.0, patience_factor=100.0)
     assert steadily(seen(pod(**status), conditions=NOT_READY), 60.0, limits=limits).state == "failed"
 
