@@ -1,7 +1,7 @@
 """Print what pyproject.toml declares, a requirement a line: pip cannot install a project's dependencies without it.
 
-    python declared.py PYPROJECT [EXTRA...]    what runs, with these extras
-    python declared.py PYPROJECT --build       what builds the wheel
+python declared.py PYPROJECT [EXTRA...]    what runs, with these extras
+python declared.py PYPROJECT --build       what builds the wheel
 """
 
 from __future__ import annotations
