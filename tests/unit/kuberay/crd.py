@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-CRDS = Path(os.environ.get("HEADRACE_CRDS") or Path(__file__).parents[4] / "shared" / "crds")
+CRDS = Path(os.environ.get("HEADRACE_TEST_CRDS") or Path(__file__).parents[4] / "shared" / "crds")
 
 Schema = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ def schema(kind: str) -> Schema:
     """The schema of a kind of `ray.io/v1`; skips the test where there is none."""
     path = CRDS / f"ray.io_{kind.lower()}s.yaml"
     if not path.is_file():
-        pytest.skip(f"KubeRay's CRDs are not at {CRDS}; set HEADRACE_CRDS to their folder")
+        pytest.skip(f"KubeRay's CRDs are not at {CRDS}; set HEADRACE_TEST_CRDS to their folder")
     definition = yaml.load(path.read_bytes(), yaml.CSafeLoader)
     (version,) = [one for one in definition["spec"]["versions"] if one["name"] == "v1"]
     found: Schema = version["schema"]["openAPIV3Schema"]
