@@ -271,7 +271,8 @@ def test_replicas_that_are_replaced_lose_no_request(platform: Platform, tmp_path
 
     answers = asyncio.run(scenario())
     assert answers[200] > 100
-    assert _becomes_ready(platform, "echo")
+    for model in ("echo", "minilm", "efficientnet_lite0", "digits", "fragile"):
+        assert _becomes_ready(platform, model), "Serve replaces every deployment of an application whose args change"
 
 
 def _becomes_ready(platform: Platform, model: str) -> bool:
