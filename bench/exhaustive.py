@@ -8,7 +8,7 @@ simulator, on arrivals of its own, has no more late requests than are allowed: o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from typing import NamedTuple
 from autoscaling.optimize.forecast import Period, periods_of
 from autoscaling.optimize.inputs import NodeGroup, Profile, Requirement
 from autoscaling.optimize.options import options_of
-from autoscaling.optimize.spot import LOSS_SHARE, OUTAGE_SHARE, felt_for, lost_ratio, risk_of
+from autoscaling.optimize.spot import BUDGETS, Budget, felt_for, lost_ratio, risk_of
+from autoscaling.optimize.staffing import staff
 from bench.problems import PERIOD_S, Problem
 
 MAX_WAYS = 60_000
@@ -73,25 +74,35 @@ def _ways(problem: Problem, workload: str, periods: list[Period], simulated: Sim
         if option.group is None or option.profile is None:
             yield Way(None, (0.0, 0.0, 0.0), none, none, 0, sum(option.bought))
         elif not any(option.spot):
-            rates = [period.peak_per_s[workload] for period in periods]
-            needs = [
-                num if simulated is None else _fewest(option.profile, requirement, rate, num, simulated)
-                for rate, num in zip(rates, option.needs, strict=True)
-            ]
-            yield Way(option.group, option.profile.size, tuple(needs), none, 0, 0.0)
-            if option.group.spot is not None and requirement.spot:
-                yield from _on_spot(option.group, option.profile, requirement, workload, periods, needs)
+            profile, rates = option.profile, [period.peak_per_s[workload] for period in periods]
+            needs = _fewest(profile, requirement, rates, option.needs, simulated, 1.0)
+            yield Way(option.group, profile.size, needs, none, 0, 0.0)
+            for budget in BUDGETS if option.group.spot is not None and requirement.spot else ():
+                staffed = staff(rates, profile, requirement, budget.waiting)
+                if staffed is not None:
+                    share = 1.0 - budget.losses - budget.outages
+                    needs = _fewest(profile, requirement, rates, staffed, simulated, share)
+                    yield from _on_spot(option.group, profile, requirement, workload, periods, needs, budget)
 
 
-def _fewest(profile: Profile, requirement: Requirement, rate_per_s: float, num: int, simulated: Simulated) -> int:
-    """The fewest replicas, from those of the optimizer downwards, that the simulator finds enough."""
-    if rate_per_s <= 0.0:
-        return num
-    while num > max(1, requirement.min_replicas):
-        if simulated(profile, requirement, rate_per_s, num - 1) > requirement.late_ratio:
-            break
-        num -= 1
-    return num
+def _fewest(
+    profile: Profile,
+    requirement: Requirement,
+    rates_per_s: Sequence[float],
+    staffed: Sequence[int],
+    simulated: Simulated | None,
+    share: float,
+) -> tuple[int, ...]:
+    """The fewest replicas, from those of the optimizer downwards, that the simulator finds enough for this share."""
+    found = []
+    for rate_per_s, most in zip(rates_per_s, staffed, strict=True):
+        num = most
+        while simulated is not None and rate_per_s > 0.0 and num > max(1, requirement.min_replicas):
+            if simulated(profile, requirement, rate_per_s, num - 1) > share * requirement.late_ratio:
+                break
+            num -= 1
+        found.append(num)
+    return tuple(found)
 
 
 def _on_spot(
@@ -100,7 +111,8 @@ def _on_spot(
     requirement: Requirement,
     workload: str,
     periods: list[Period],
-    needs: list[int],
+    needs: Sequence[int],
+    budget: Budget,
 ) -> Iterator[Way]:
     """Every base, every number on a node, with the fewest spare replicas that hold the same risk."""
     assert group.spot is not None
@@ -113,12 +125,12 @@ def _on_spot(
     ratio = lost_ratio(group.spot.reclaims_per_hour, recovery_s)
     for base, per_node in product(range(max(needs)), range(1, group.num_fitting(profile) + 1)):
         uncovered = sum(num for num, need in zip(requests, needs, strict=True) if need > base)
-        if outage_ratio * uncovered > OUTAGE_SHARE * requirement.late_ratio * sum(requests):
+        if outage_ratio * uncovered > budget.outages * requirement.late_ratio * sum(requests):
             continue
         spot = []
         for need, times in zip(needs, felt, strict=True):
             num, spare = max(0, need - base), per_node
-            while num and risk_of(num, spare, per_node, ratio) * times > LOSS_SHARE * requirement.late_ratio:
+            while num and risk_of(num, spare, per_node, ratio) * times > budget.losses * requirement.late_ratio:
                 spare += 1
             spot.append(num + spare if num else 0)
         yield Way(group, profile.size, tuple(min(base, need) for need in needs), tuple(spot), per_node, 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from autoscaling.optimize.forecast import Period
 from autoscaling.optimize.inputs import NodeGroup, Prices, Profile, Requirement, Serverless
-from autoscaling.optimize.spot import LOSS_SHARE, OUTAGE_SHARE, base_for, felt_for, lost_ratio, risk_of, spare_for
+from autoscaling.optimize.spot import BUDGETS, Budget, base_for, felt_for, lost_ratio, risk_of, spare_for
 from autoscaling.optimize.staffing import ALONE_SHARE, BESIDE_SHARE, staff
 from autoscaling.optimize.strategy import Bought, bought, profile_on, too_slow
 
@@ -101,21 +101,23 @@ def options_of(workload: str, requirement: Requirement, periods: Sequence[Period
         for share in (ALONE_SHARE, BESIDE_SHARE):
             if (group.hardware, share) not in staffed:
                 staffed[group.hardware, share] = staff(peaks, profile, requirement, share)
-        needs, needs_on_spot = staffed[group.hardware, ALONE_SHARE], staffed[group.hardware, BESIDE_SHARE]
+        needs = staffed[group.hardware, ALONE_SHARE]
         if needs is None:
             reasons[group.name] = too_slow(max(peaks), requirement)
             continue
         none = (0,) * len(periods)
         found.append(Option(workload, group, profile, tuple(needs), tuple(needs), none, (0.0,) * len(periods)))
-        if requirement.spot and group.spot is not None and needs_on_spot is not None:
-            on_demand, most = replace(found[-1], needs=tuple(needs_on_spot)), group.num_fitting(profile)
-            # Alone on nodes few replicas make up for a lost one, together they fill them.
-            for num_per_node in sorted({1, -(-most // 2), most}):
-                on_spot = _with_spot(on_demand, num_per_node, requirement, peaks, requests)
-                if isinstance(on_spot, Option):
-                    found.append(on_spot)
-                else:
-                    reasons[f"{group.name} spot"] = on_spot
+        if requirement.spot and group.spot is not None:
+            on_demand = found[-1]
+            for budget in BUDGETS:
+                on_spot = staffed[group.hardware, budget.waiting]
+                if on_spot is None:
+                    continue
+                ways = _ways_with_spot(replace(on_demand, needs=tuple(on_spot)), budget, requirement, peaks, requests)
+                found += [way for way in ways if isinstance(way, Option) and way not in found]
+                refused = [way for way in ways if isinstance(way, str)]
+                if refused and found[-1] is on_demand:
+                    reasons[f"{group.name} spot"] = refused[0]
     if prices.serverless is not None:
         offer = _bought(workload, requirement, periods, prices.serverless)
         if isinstance(offer, Option):
@@ -125,8 +127,24 @@ def options_of(workload: str, requirement: Requirement, periods: Sequence[Period
     return Options(tuple(found), reasons)
 
 
+def _ways_with_spot(
+    option: Option, budget: Budget, requirement: Requirement, peaks: Sequence[float], requests: Sequence[float]
+) -> list[Option | str]:
+    """Few or many on a node: alone few replicas make up for a lost node, together they fill it."""
+    if option.group is None or option.profile is None:
+        return []
+    most = option.group.num_fitting(option.profile)
+    numbers = sorted({1, -(-most // 2), most})
+    return [_with_spot(option, num, budget, requirement, peaks, requests) for num in numbers]
+
+
 def _with_spot(
-    option: Option, num_per_node: int, requirement: Requirement, peaks: Sequence[float], requests: Sequence[float]
+    option: Option,
+    num_per_node: int,
+    budget: Budget,
+    requirement: Requirement,
+    peaks: Sequence[float],
+    requests: Sequence[float],
 ) -> Option | str:
     """The same with as much on spot nodes as the risk allows, at most so many on a node; a sentence: why none is."""
     group, profile = option.group, option.profile
@@ -138,12 +156,12 @@ def _with_spot(
         felt_for(peak / (need * most_per_s) if need else 0.0) for peak, need in zip(peaks, option.needs, strict=True)
     ]
     outage_ratio = max(felt) * lost_ratio(group.spot.outages_per_hour, recovery_s)
-    base = base_for(option.needs, requests, outage_ratio, OUTAGE_SHARE * requirement.late_ratio)
+    base = base_for(option.needs, requests, outage_ratio, budget.outages * requirement.late_ratio)
     ratio = lost_ratio(group.spot.reclaims_per_hour, recovery_s)
     spot, risks = [], [0.0]
     for need, times in zip(option.needs, felt, strict=True):
         num = max(0, need - base)
-        spare = spare_for(num, num_per_node, ratio, LOSS_SHARE * requirement.late_ratio / times)
+        spare = spare_for(num, num_per_node, ratio, budget.losses * requirement.late_ratio / times)
         if spare is None:
             return f"{num} on spot would need more than as many spare ones"
         spot.append(num + spare)

@@ -9,15 +9,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binom
 
-LOSS_SHARE = 0.25
-"""Of the requests that may be late so many may be late because more nodes were reclaimed than spare ones make up."""
+from autoscaling.optimize.staffing import ALONE_SHARE, BESIDE_SHARE
 
-OUTAGE_SHARE = 0.25
-"""And so many because of outages."""
+
+class Budget(NamedTuple):
+    """How the requests that may be late are shared out, together at most 1.
+
+    Attributes:
+        waiting: To those that are late because they wait.
+        losses: Because more nodes were reclaimed than spare replicas make up for.
+        outages: Because all spot nodes of a group went at once.
+    """
+
+    waiting: float
+    losses: float
+    outages: float
+
+
+BUDGETS = (Budget(ALONE_SHARE, 0.1, 0.1), Budget(BESIDE_SHARE, 0.25, 0.25))
+"""Two ways: nearly as few replicas as on demand where losses are rare, or more of them where that saves a base."""
 
 HEADROOM = 1.25
 """Scaling may go so far beyond what was planned: to answer what piled up, and if the forecast was too low."""
