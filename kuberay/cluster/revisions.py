@@ -79,8 +79,9 @@ def secret_of(revision: Revision, name: str, namespace: str) -> Object:
                 PART_OF: OURS,
                 NUMBER: str(revision.number),
                 GOOD: str(revision.is_good).lower(),
+                GENERATION: str(revision.generation),
             },
-            "annotations": {DIGEST: revision.digest, GENERATION: str(revision.generation)},
+            "annotations": {DIGEST: revision.digest},
         },
         "type": "headrace.io/applied",
         "data": {"manifests": base64.b64encode(packed).decode()},
@@ -102,7 +103,7 @@ def revision_of(secret: Mapping[str, Any]) -> Revision:
         number=int(labels[NUMBER]),
         is_good=labels.get(GOOD) == "true",
         digest=annotations.get(DIGEST, ""),
-        generation=int(annotations.get(GENERATION, 0)),
+        generation=int(labels.get(GENERATION, 0)),
         manifests=Manifests(tuple(items)),
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from kuberay.cluster.client import ApiServer
 from kuberay.cluster.exits import Exit
+from kuberay.cluster.revision_store import load_revisions
 from tests.kuberay.cluster.conftest import Session, check_golden, operator_deployment
 from tests.kuberay.fake_api.errors import ApiError
 from tests.kuberay.fake_api.manifests import ray_service, serve_config, template, worker_group
@@ -92,6 +93,21 @@ def test_tolerations_are_carried_through(session: Session, server: ApiServer) ->
     assert session.apply(ray_service(**NEW_CLUSTER), wait=True) is Exit.DONE
     (cluster,) = server.find("ray.io/v1", "RayCluster")
     assert "tolerations" not in cluster["spec"]["workerGroupSpecs"][0]["template"]["spec"]
+
+
+def test_a_cluster_that_is_replaced_anyway_is_left_alone(session: Session, server: ApiServer) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    new = ray_service(image="ray:2", groups=[worker_group("cpu", "ray:2", maxReplicas=9)], **NEW_CLUSTER)
+    session.apply(new)
+    (old,) = server.find("ray.io/v1", "RayCluster")
+    assert old["spec"]["workerGroupSpecs"][0]["maxReplicas"] == 4
+
+
+def test_what_somebody_else_applied_is_not_remembered_as_good(session: Session, server: ApiServer) -> None:
+    session.apply(ray_service(**NEW_CLUSTER))
+    server.apply(ray_service(config=serve_config("other"), **NEW_CLUSTER))
+    assert session.wait() is Exit.DONE
+    assert [revision.is_good for revision in load_revisions(server, "svc", "default")] == [False]
 
 
 def test_dashboard_that_cannot_be_read_is_told_of(session: Session) -> None:
