@@ -134,7 +134,7 @@ def _ways_with_spot(
     if option.group is None or option.profile is None:
         return []
     most = option.group.num_fitting(option.profile)
-    numbers = sorted({1, -(-most // 2), most})
+    numbers = sorted({num for num in (1, 2, 3, -(-most // 2), most) if num <= most})
     return [_with_spot(option, num, budget, requirement, peaks, requests) for num in numbers]
 
 

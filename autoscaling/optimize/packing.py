@@ -202,7 +202,7 @@ def _columns(options: Sequence[Option], hours: Sequence[float]) -> Iterator[_Col
                     num = option.on(market)[period]
                     if num and option.profile is not None:
                         item = _item(option, market)
-                        most[item] = min(max(num, most.get(item, 0)), item[1] or num)
+                        most[item] = max(min(num, item[1] or num), most.get(item, 0))
                         sizes[item] = option.profile.size
                 for holds in patterns(group.room, sizes, most):
                     yield _Column(group, market, period, holds, price * length)

@@ -140,7 +140,7 @@ def test_the_reasons_in_words() -> None:
     assert found.workloads[0].why == (
         "cpu-4: 1.5e+03 req/s per USD an hour against gpu-a 1.12e+03; "
         "a GPU replica costs what CPUs cost at 1.28e+03/s; "
-        "spot 12+4, on-demand base 0: P(loss > 4) 0.0014 %, 0.2 USD an hour against 0.6 on demand; "
+        "spot 12+3, on-demand base 0: P(loss > 3) 0.0026 %, 0.188 USD an hour against 0.6 on demand; "
         "not serverless: needs 1073741824 bytes, an instance has 536870912; "
         "it shares nodes: alone it would not fill them; at most 1 % late, all causes together"
     )

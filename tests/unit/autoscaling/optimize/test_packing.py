@@ -62,6 +62,14 @@ def test_spot_replicas_are_spread_as_their_risk_was_counted() -> None:
     assert found.cost == pytest.approx(0.15)
 
 
+def test_an_option_with_a_small_base_does_not_split_what_another_has_on_demand() -> None:
+    nodes = group(spot=Spot(price_per_hour=0.15))
+    on_spot = option("a", nodes, 4, on_demand=(1,), spot=(4,), spot_per_node=4)
+    found = pack({"a": [option("a", nodes, 4), on_spot]}, [1.0])
+    assert found.cost == pytest.approx(0.2)
+    assert found.chosen["a"].spot == (0,)
+
+
 def test_too_few_nodes_are_told() -> None:
     with pytest.raises(PackingError, match=r"cpu-4 1\): raise max_nodes"):
         pack({"a": [option("a", group(max_nodes=1), 5)]}, [1.0])
