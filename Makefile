@@ -109,7 +109,7 @@ $(BIN)/python:
 
 $(RUNTIME): $(BIN)/python $(DECLARED)
 	@echo "installing what serving needs (a few minutes the first time)"
-	$(call install,.)
+	$(call install,.[tools])
 	@touch $@
 
 $(DEV): $(BIN)/python $(DECLARED)

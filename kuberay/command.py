@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import typer
 
 from kuberay.cluster import command as cluster
@@ -25,4 +27,7 @@ k8s.add_typer(app, name="k8s")
 
 @app.callback()
 def _root() -> None:
-    """Headrace on Kubernetes: from one settings file to manifests."""
+    """Headrace on Kubernetes: from one settings file to manifests, a plan, and a cluster that serves."""
+    if find_spec("kubernetes") is None:
+        typer.echo("this needs the Kubernetes client: pip install 'headrace[kuberay]'", err=True)
+        raise typer.Exit(2)
