@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
@@ -18,9 +19,9 @@ logger = logging.getLogger(__name__)
 
 DISCOVERY_LIMIT_S = 10.0
 RETRY_S = 1.0
-"""After a discovery that found no way to some replica."""
+"""After a discovery that found no way to some replica, or was for a connection that ended."""
 
-NUM_TRIES_TO_TELL = 3
+NUM_TRIES = 3
 """A replica that dies while it is asked is no news; one that cannot be reached for so many tries is."""
 
 GONE_LIMIT_S = 60.0
@@ -69,8 +70,9 @@ class DirectEdge:
         self._connections: dict[str, Connection] = {}
         self._known: Collection[str] = ()
         self._discovery: asyncio.Task[None] | None = None
-        self._retry_s: float | None = None
+        self._next_discovery_s = -math.inf
         self._num_failed = 0
+        self._reaches_all = True
 
     async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
         """See `Edge`."""
@@ -92,30 +94,31 @@ class DirectEdge:
     def _choose(self) -> Connection | None:
         """The open connection with the fewest rows; None: calls go by Serve, which reaches every replica."""
         ids = self._replicas.ids()
-        if self._retry_s is not None:
-            is_due = self._clock() >= self._retry_s
-        else:
-            is_due = ids is not self._known
-        if is_due and self._discovery is None:
-            self._discovery = asyncio.get_running_loop().create_task(self._discover(ids))
-        if self._retry_s is not None:
-            return None
         live = [connection for replica, connection in self._connections.items() if replica in ids]
+        is_due = ids is not self._known or any(one.transport.is_closing() for one in live)
+        if is_due and self._discovery is None and self._clock() >= self._next_discovery_s:
+            self._discovery = asyncio.get_running_loop().create_task(self._discover(ids))
+        if not self._reaches_all:
+            return None
         return min((one for one in live if one.is_open), key=_num_rows, default=None)
 
     async def _discover(self, ids: Collection[str]) -> None:
         """Connect to the replicas that have no connection, and forget those that are gone and have no call."""
+        is_new = ids is not self._known
         try:
             async with asyncio.timeout(DISCOVERY_LIMIT_S):
                 for address in await self._replicas.addresses():
                     known = self._connections.get(address.replica)
                     if known is None or known.transport.is_closing():
                         self._connections[address.replica] = await self._connect(address)
-            self._known, self._retry_s, self._num_failed = ids, None, 0
+            self._known, self._reaches_all, self._num_failed = ids, True, 0
+            self._next_discovery_s = -math.inf if is_new else self._clock() + RETRY_S
         except Exception as error:  # a replica that died while it was asked, or a network without a way
             self._num_failed += 1
-            self._retry_s = self._clock() + RETRY_S
-            if self._num_failed == NUM_TRIES_TO_TELL:
+            self._next_discovery_s = self._clock() + RETRY_S
+            # One that was reached before and is not now has died, as a rule: the others go on until Serve knows it.
+            self._reaches_all = not is_new and self._num_failed < NUM_TRIES
+            if self._num_failed == NUM_TRIES:
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("%s cannot be reached by socket, calls go by Serve's handle: %s", self._target, reason)
         finally:

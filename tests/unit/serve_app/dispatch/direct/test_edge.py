@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serve_app.dispatch.direct.connection import Refused
-from serve_app.dispatch.direct.edge import GONE_LIMIT_S, NUM_TRIES_TO_TELL, RETRY_S, DirectEdge
+from serve_app.dispatch.direct.edge import GONE_LIMIT_S, NUM_TRIES, RETRY_S, DirectEdge
 from serve_app.dispatch.direct.listener import Address, Message
 from serve_app.dispatch.edge import Deliver, Way
 from serve_app.messages import InferenceRequest, InferenceResponse
@@ -44,6 +44,10 @@ class FakeConnection:
         self.is_open, self.num_rows = True, 0
         self.refuses = False
         self.transport = Transport()
+
+    def end(self) -> None:
+        self.is_open = False
+        self.transport.close()
 
     async def call(self, message: Message, deliver: Deliver) -> None:
         if self.refuses:
@@ -182,8 +186,8 @@ def test_a_replica_that_stays_out_of_reach_is_told_of_once(caplog: pytest.LogCap
     async def test() -> None:
         world = World("a")
         world.unreachable = {"a"}
-        for number in range(2 * NUM_TRIES_TO_TELL):
-            assert len(caplog.records) == (number >= NUM_TRIES_TO_TELL)
+        for number in range(2 * NUM_TRIES):
+            assert len(caplog.records) == (number >= NUM_TRIES)
             assert await world.send() == "serve"
             world.now_s += RETRY_S
 
@@ -206,17 +210,57 @@ def test_while_some_replica_cannot_be_reached_serve_which_reaches_all_carries_ev
     run(test)
 
 
-def test_a_connection_that_ended_is_made_again() -> None:
+def test_a_connection_that_ended_while_its_replica_lives_is_made_again() -> None:
     async def test() -> None:
         world = World("a", "b")
         await world.send()
-        old = world.connections["a"]
-        old.is_open = False
-        old.transport.close()
-        assert await world.send() == "b"
-        world.set_ids("a", "b", "c")
+        for _ in range(3):
+            old = world.connections["a"]
+            old.end()
+            world.connections["b"].num_rows = 1
+            assert [await world.send(), await world.send()] == ["b", "a"]
+            assert world.connections["a"] is not old
+            world.now_s += RETRY_S
+
+    run(test)
+
+
+def test_a_connection_that_ends_again_and_again_does_not_have_the_replicas_asked_at_every_call() -> None:
+    async def test() -> None:
+        world = World("a")
         await world.send()
-        assert world.connections["a"] is not old
+        for _ in range(10):
+            world.connections["a"].end()
+            assert await world.send() == "serve"
+        assert world.num_asked == 2
+
+    run(test)
+
+
+def test_a_connection_that_drains_is_not_made_again() -> None:
+    async def test() -> None:
+        world = World("a", "b")
+        await world.send()
+        world.connections["a"].is_open = False
+        assert [await world.send(), await world.send()] == ["b", "b"]
+        assert world.num_asked == 1
+
+    run(test)
+
+
+def test_one_that_died_leaves_the_others_their_sockets_until_serve_had_time_to_see_it() -> None:
+    async def test() -> None:
+        world = World("a", "b")
+        await world.send()
+        world.connections["a"].end()
+        world.unreachable = {"a"}
+        for _ in range(NUM_TRIES):
+            assert await world.send() == "b"
+            world.now_s += RETRY_S
+        assert await world.send() == "serve", "it lives as Serve sees it, so Serve may reach it"
+        world.set_ids("b")
+        world.now_s += RETRY_S
+        assert [await world.send(), await world.send()] == ["serve", "b"]
 
     run(test)
 
