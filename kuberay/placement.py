@@ -13,8 +13,6 @@ from kuberay.settings import NodeGroup, Provider, Taint
 
 GROUP_LABEL = "headrace.io/node-group"
 MARKET_LABEL = "headrace.io/market"
-SYSTEM_GROUP = "system"
-"""Value of the group label of the nodes that carry the head, the operator and the cluster's own pods, no replicas."""
 
 GPU_TAINT = Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
 """As GKE sets by itself; EKS and AKS leave it to whoever makes the nodes."""

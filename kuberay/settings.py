@@ -20,6 +20,12 @@ from models.manifest import Strict, describe
 MAX_SERVICE_NAME = 47
 """Of a RayService: the operator appends to it, and pods' and services' names end at 63 characters."""
 
+SYSTEM_GROUP = "system"
+"""Name of the nodes that carry the head, the operator and the cluster's own pods, no replicas."""
+
+IMAGE_UID = 1000
+"""Of the image's user and of its group, who own what is written; `deploy/docker/Dockerfile` says the same."""
+
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 """DNS-1035: what names of services, and so of all that gives its name to one, must be."""
 
@@ -39,7 +45,14 @@ def _bytes(value: Any) -> Any:
     """Kubernetes' quantities ("30Gi") as a number of bytes; anything else is left to pydantic."""
     if not isinstance(value, str):
         return value
-    amount: Decimal = parse_quantity(value)
+    try:
+        amount: Decimal = parse_quantity(value)
+        is_held = abs(amount) < 2**63
+    # Decimal's own, of a number that is none or has too many digits.
+    except ArithmeticError:
+        is_held = False
+    if not is_held:
+        raise ValueError(f"'{value}' is no quantity")
     return int(amount)
 
 
@@ -122,7 +135,10 @@ class NodeGroup(Strict):
         None, description="An idle node goes after so long; None: 60 s, or 600 s with a GPU, whose models load long."
     )
     priority: int | None = Field(None, description="The autoscaler tries the group with the highest first.")
-    provision_s: Seconds = Field(90.0, description="From the wish for a node to its pod's start.")
+    provision_s: Seconds = Field(
+        90.0,
+        description="From the wish for a node to its pod's start. Terraform's alarms add no other node for so long.",
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -247,6 +263,9 @@ class ClusterSettings(Strict):
             raise ValueError(f"group names must differ: {sorted({n for n in names if names.count(n) > 1})} repeat")
         if "headgroup" in names:
             raise ValueError("group name headgroup is KubeRay's own for the head")
+        # Pods of kind select no nodes.
+        if SYSTEM_GROUP in names and self.provider != "kind":
+            raise ValueError(f"group name {SYSTEM_GROUP} is that of the head's own nodes, which workers would fill")
         for group in self.groups:
             if group.market == "spot" and not self._has_base(group):
                 raise ValueError(
@@ -270,8 +289,9 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
     """
     try:
         data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+    # ValueError: it is not UTF-8, or a date that there is not.
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: must be a mapping of options, see kuberay/settings.py")
     try:

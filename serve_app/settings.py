@@ -226,7 +226,8 @@ def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
         data = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    # ValueError: a date that there is not.
+    except (ValueError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: is not YAML: " + " ".join(str(error).split())) from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: must be a mapping of options")

@@ -8,11 +8,8 @@ from typing import Any
 import yaml
 
 from kuberay.cluster.errors import NotDone
-from kuberay.platform_file import read_platform
-from kuberay.render.errors import RenderError
-from kuberay.render.manifests import manifests_of
-from kuberay.settings import SettingsError, load_cluster_settings
-from serve_app.settings import SettingsError as PlatformError
+from kuberay.render.cluster_file import render_file
+from kuberay.settings import SettingsError
 
 
 def is_settings(path: Path) -> bool:
@@ -21,7 +18,7 @@ def is_settings(path: Path) -> bool:
         return False
     try:
         data = list(yaml.safe_load_all(path.read_text()))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+    except (OSError, ValueError, yaml.YAMLError):
         return False  # whoever reads it next says what is wrong with it
     return len(data) == 1 and isinstance(data[0], dict) and "kind" not in data[0]
 
@@ -33,9 +30,6 @@ def rendered(path: Path) -> list[dict[str, Any]]:
         NotDone: They give no cluster.
     """
     try:
-        settings = load_cluster_settings(path)
-        return [*manifests_of(settings, read_platform(settings, path.parent))]
-    except (SettingsError, PlatformError) as error:
+        return [*render_file(path).manifests]
+    except SettingsError as error:
         raise NotDone(str(error)) from error
-    except RenderError as error:
-        raise NotDone(f"{path}: {error}") from error

@@ -7,12 +7,15 @@ from functools import cached_property
 from typing import Literal
 
 from kuberay.lint.place import Path, Place
-from kuberay.lint.yaml_text import Parsed, parse
+from kuberay.lint.yaml_text import Parsed, as_settings, parse
 from serve_app.settings import Settings
 
 Form = Literal["kubernetes", "cluster", "serve", "platform", "unknown", "broken"]
 """kubernetes: a manifest. cluster: `cluster.yaml`. serve: a Serve config file. platform: the platform's settings."""
 
+
+OF_SETTINGS: tuple[Form, ...] = ("cluster", "serve", "platform")
+"""The forms that no API server reads."""
 
 # Several keys of each, so that one that is misspelt does not make a file unknown.
 OF_SERVE = {"applications", "http_options", "grpc_options", "proxy_location"}
@@ -27,14 +30,17 @@ class Document:
         error: Why it cannot be read; `root` is then empty.
         repeated: Keys that stand twice in one mapping.
         platform: Of cluster settings: the Serve config that they name; None: it cannot be read.
+        rendered: Of cluster settings: the manifests that they give.
+        refusal: Of cluster settings: why they give none; None: they do, or lint says why they cannot be used at all.
     """
 
     file: str
     root: Place
-    first_line: int = 1
     error: str | None = None
     repeated: tuple[Path, ...] = ()
     platform: Document | None = None
+    rendered: tuple[Document, ...] = ()
+    refusal: str | None = None
     _parsed: Parsed = field(default_factory=lambda: Parsed(1))
 
     @cached_property
@@ -107,11 +113,21 @@ def _nearest(parsed: Parsed, path: Path) -> int:
 
 def read_documents(text: str, file: str) -> list[Document]:
     """The documents of a file's text; a `List` of manifests counts as its items."""
-    documents = []
-    for parsed in parse(text):
-        root = Place(parsed.value)
-        is_list = (root.at("kind").text or "").endswith("List") and root.at("items").items
-        for place in root.at("items").items if is_list else [root]:
-            repeated = tuple(path for path in parsed.repeated if path[: len(place.path)] == place.path)
-            documents.append(Document(file, place, parsed.line, parsed.error, repeated, _parsed=parsed))
-    return documents
+    return [document for parsed in parse(text) for document in _documents(parsed, file)]
+
+
+def _documents(parsed: Parsed, file: str) -> list[Document]:
+    root = Place(parsed.value)
+    items = root.at("items")
+    if (root.at("kind").text or "").endswith("List") and isinstance(items.value, list):
+        return [_document(place, parsed, file) for place in items.items]
+    document = _document(root, parsed, file)
+    if document.form in OF_SETTINGS:
+        parsed = as_settings(parsed)
+        document = _document(Place(parsed.value), parsed, file)
+    return [document]
+
+
+def _document(place: Place, parsed: Parsed, file: str) -> Document:
+    repeated = tuple(path for path in parsed.repeated if path[: len(place.path)] == place.path)
+    return Document(file, place, parsed.error, repeated, _parsed=parsed)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 from pydantic import ValidationError
 
 from kuberay.lint.document import Document
 from kuberay.lint.place import Place
-from serve_app.settings import Settings
+from kuberay.workload import GPU
+from serve_app.settings import Pool, Settings
 
 IMPORT_PATH = "serve_app.app:build_app"
 
@@ -25,6 +27,15 @@ def arguments_of(document: Document) -> Place:
     for app in document.applications:
         if app.at("import_path").value == IMPORT_PATH and "settings_file" not in app.at("args").entries:
             return app.at("args") if app.at("args").given else Place({}, app.at("args").path)
+    return Place(None)
+
+
+def settings_file_of(document: Document) -> Place:
+    """The file that the platform's application has its settings in; a place with nothing where it has them itself."""
+    for app in document.applications:
+        named = app.at("args", "settings_file")
+        if app.at("import_path").value == IMPORT_PATH and named.given:
+            return named
     return Place(None)
 
 
@@ -50,7 +61,18 @@ def platform_of(document: Document) -> Settings | None:
     return settings if isinstance(settings, Settings) else None
 
 
-def slowest_slo_s(settings: Settings) -> float | None:
-    """Time in which the slowest of the models is to answer, seconds."""
-    slos = [pool.autoscaling.slo_s for model in settings.models for pool in model.pools if pool.autoscaling is not None]
-    return max(slos, default=None)
+def longest_request_s(document: Document, node: Mapping[str, float] | None = None) -> float:
+    """What a request may take, seconds: the slowest SLO, or where Serve ends it; 0 where the document says neither.
+
+    Args:
+        node: Resources of a node, by Ray's names: pools that ask for another are not on it; None: every pool counts.
+    """
+    settings = platform_of(document)
+    pools = [pool for model in settings.models for pool in model.pools] if settings is not None else []
+    slos = [pool.autoscaling.slo_s for pool in pools if pool.autoscaling is not None and _is_on(pool, node)]
+    return max([document.serve.at("http_options", "request_timeout_s").number or 0.0, *slos])
+
+
+def _is_on(pool: Pool, node: Mapping[str, float] | None) -> bool:
+    asked = {*pool.resources, *([GPU] if pool.device == "gpu" else [])}
+    return node is None or all(node.get(name) for name in asked)

@@ -1,7 +1,12 @@
-"""YAML as plain data with the line of every value; one broken document does not hide those after it."""
+"""YAML as plain data with the line of every value; one broken document does not hide those after it.
+
+The API server and the operator read with go-yaml, to which other bare words are numbers and truth values than to
+PyYAML, which reads settings and the platform's file.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +23,42 @@ MAX_VALUES = 200_000
 MERGE = "tag:yaml.org,2002:merge"
 
 
-class _Loader(yaml.CSafeLoader):
-    """Reads as the API server does, to which a date is text."""
+_TRUTH = ("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"))
+_INTEGER = (
+    "tag:yaml.org,2002:int",
+    re.compile(r"[-+]?(0b[01][01_]*|0x[0-9a-fA-F][0-9a-fA-F_]*|0o?[0-7_]*[0-7]|0|[1-9][0-9_]*)\Z"),
+)
+_NUMBER = (
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"([-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"
+    ),
+)
+"""What go-yaml takes for these beside what both do, or in its place."""
+
+
+class _Python(yaml.CSafeLoader):
+    """Reads as PyYAML does, but for dates, which are text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (the class it extends has it so)
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith("timestamp")]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
+
+
+class _Go(yaml.CSafeLoader):
+    """Reads as go-yaml does: `1e-5` and `08` are numbers, `y` is a truth value, `12:30`, dates and `=` are text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (the class it extends has it so)
+        first: [
+            *((tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "merge", "null")),
+            *((_TRUTH,) if first in "yYnN" else ()),
+            # Whole numbers first: each of them is a number too.
+            *((_INTEGER, _NUMBER) if first in "-+.0123456789" else ()),
+        ]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+    bool_values = {**yaml.CSafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012
 
 
 @dataclass
@@ -33,6 +67,7 @@ class Parsed:
 
     Attributes:
         line: Its first, from 1.
+        text: It as it is written.
         value: Plain data; None where it is empty or broken.
         lines: Path of a value to the line on which its key, or it, begins.
         blocks: Path of a text written as a block to the line on which its content begins.
@@ -41,6 +76,7 @@ class Parsed:
     """
 
     line: int
+    text: str = ""
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     blocks: dict[Path, int] = field(default_factory=dict)
@@ -49,9 +85,14 @@ class Parsed:
 
 
 def parse(text: str) -> list[Parsed]:
-    """The documents of a text, in order; empty ones are left out."""
-    parsed = [_parse_one(part, line) for part, line in _parts(text)]
+    """The documents of a text as the API server reads them, in order; empty ones are left out."""
+    parsed = [_parse_one(part, line, _Go) for part, line in _parts(text)]
     return [document for document in parsed if document.value is not None or document.error is not None]
+
+
+def as_settings(parsed: Parsed) -> Parsed:
+    """A document that can be read, read anew as this project reads settings and Ray a Serve config file."""
+    return _parse_one(parsed.text, parsed.line, _Python)
 
 
 def _parts(text: str) -> Iterator[tuple[str, int]]:
@@ -65,10 +106,10 @@ def _parts(text: str) -> Iterator[tuple[str, int]]:
     yield "".join(lines[start:]), start + 1
 
 
-def _parse_one(text: str, line: int) -> Parsed:
-    parsed = Parsed(line)
+def _parse_one(text: str, line: int, reader: type[yaml.CSafeLoader]) -> Parsed:
+    parsed = Parsed(line, text)
     try:
-        loader = _Loader(text)
+        loader = reader(text)
         try:
             node = loader.get_single_node()
             if node is not None:

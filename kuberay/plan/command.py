@@ -33,9 +33,7 @@ def plan(
     from kuberay.cluster.errors import ClusterError
     from kuberay.plan.planning import from_folder, from_live, from_settings
     from kuberay.plan.sources import PlanError
-    from kuberay.render.errors import RenderError
     from kuberay.settings import SettingsError
-    from serve_app.settings import SettingsError as PlatformError
 
     if sum((against is not None, against_manifests is not None, live)) > 1:
         raise typer.BadParameter("choose one of --against, --against-manifests and --live")
@@ -46,8 +44,8 @@ def plan(
             found = from_folder(cluster, against_manifests)
         else:
             found = from_settings(cluster, against)
-    except (SettingsError, PlatformError, RenderError, PlanError, ClusterError) as error:
-        typer.echo(f"{cluster}: {error}" if isinstance(error, RenderError) else str(error), err=True)
+    except (SettingsError, PlanError, ClusterError) as error:
+        typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))
     raise typer.Exit(found.status)

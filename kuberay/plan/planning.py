@@ -8,9 +8,8 @@ from typing import NamedTuple
 from kuberay.plan.object_changes import Manifest
 from kuberay.plan.report import Plan, make_plan
 from kuberay.plan.sources import read_live, read_manifests, service_of
-from kuberay.platform_file import read_platform
-from kuberay.render.manifests import manifests_of
-from kuberay.settings import ClusterSettings, load_cluster_settings
+from kuberay.render.cluster_file import render_file
+from kuberay.settings import ClusterSettings
 
 
 class Rendered(NamedTuple):
@@ -34,11 +33,10 @@ def rendered(path: Path) -> Rendered:
     """Render cluster settings.
 
     Raises:
-        SettingsError: They, or the platform's, cannot be read or used.
-        RenderError: They give no cluster that works.
+        SettingsError: They, or the platform's, cannot be read or used, or give no cluster that works.
     """
-    settings = load_cluster_settings(path)
-    return Rendered(settings, manifests_of(settings, read_platform(settings, path.parent)))
+    found = render_file(path)
+    return Rendered(found.settings, found.manifests)
 
 
 def from_settings(path: Path, against: Path | None) -> Plan:

@@ -22,20 +22,15 @@ def render(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 if a file would change.")] = False,
 ) -> None:
     """Write the Kubernetes manifests of a cluster, in the order in which they are applied."""
-    from kuberay.platform_file import read_platform
-    from kuberay.render.errors import RenderError
-    from kuberay.render.manifests import render as render_files
+    from kuberay.render.cluster_file import render_file
     from kuberay.render.write import drift, write
-    from kuberay.settings import SettingsError, load_cluster_settings
-    from serve_app.settings import SettingsError as PlatformError
+    from kuberay.settings import SettingsError
 
     folder = out or cluster.parent / DEFAULT_FOLDER
     try:
-        settings = load_cluster_settings(cluster)
-        files = render_files(settings, read_platform(settings, cluster.parent))
-    except (SettingsError, PlatformError, RenderError) as error:
-        where = f"{cluster}: " if isinstance(error, RenderError) else ""
-        typer.echo(f"{where}{error}", err=True)
+        files = render_file(cluster).files
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     if check:
         found = drift(files, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,5 +64,10 @@ def render(settings: ClusterSettings, platform: Platform) -> tuple[ManifestFile,
 
 
 def manifests_of(settings: ClusterSettings, platform: Platform) -> tuple[Manifest, ...]:
-    """Every manifest, in the order in which they are applied."""
-    return tuple(manifest for file in render(settings, platform) for manifest in file.manifests)
+    """Every manifest, in the order in which they are applied. Raises: see `render`."""
+    return manifests_in(render(settings, platform))
+
+
+def manifests_in(files: Iterable[ManifestFile]) -> tuple[Manifest, ...]:
+    """Every manifest of some files."""
+    return tuple(manifest for file in files for manifest in file.manifests)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuberay.placement import GROUP_LABEL, SYSTEM_GROUP, place
+from kuberay.placement import GROUP_LABEL, place
 from kuberay.platform_file import Platform
 from kuberay.render.drain import HEAD_GRACE_S, STOP_S, drain
 from kuberay.render.names import CLAIM_VOLUME, labels, selector
 from kuberay.render.probes import head_probes, worker_probes
 from kuberay.render.versions import Known
-from kuberay.settings import ClusterSettings, NodeGroup
+from kuberay.settings import IMAGE_UID, SYSTEM_GROUP, ClusterSettings, NodeGroup
 from serve_app.launch.environment import cluster_environment
 
 PROXY_DRAIN_S = 10
 """A node's proxy stays so long after its last replica: time for Kubernetes to take the pod out of the service."""
 
 GPU_RESOURCE = "nvidia.com/gpu"
-
-IMAGE_GROUP = 1000
-"""Of the image's user: deploy/docker/Dockerfile."""
 
 Manifest = dict[str, Any]
 
@@ -128,7 +125,7 @@ def _spec(settings: ClusterSettings) -> Manifest:
         # The image's user, by number; volumes are given to its group.
         "securityContext": {
             "runAsNonRoot": True,
-            "fsGroup": IMAGE_GROUP,
+            "fsGroup": IMAGE_UID,
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },

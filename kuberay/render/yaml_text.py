@@ -6,6 +6,7 @@ data, which would no longer be plain.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ Path = tuple[str, ...]
 
 Remark = Callable[[Path], str | None]
 """What is said of a key; None: nothing."""
+
+_OTHERWISE = re.compile(r"[yYnN]|[-+]?0[xXoObB][0-9a-fA-F]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+"""Texts that go-yaml, and so the API server, reads as truth values and numbers, with `_` wherever it likes; PyYAML
+writes some of them bare."""
 
 _STEP = "  "
 _WIDTH = 110
@@ -98,6 +103,10 @@ def _reads_as_lines(text: str) -> bool:
 
 def _scalar(value: Any) -> str:
     """On one line."""
-    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    style = None
+    if isinstance(value, str) and not value.isprintable():
+        style = '"'
+    elif isinstance(value, str) and _OTHERWISE.fullmatch(value.replace("_", "")):
+        style = "'"
     text = yaml.safe_dump(value, default_style=style, default_flow_style=True, width=_NO_FOLDING, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")

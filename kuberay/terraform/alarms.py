@@ -14,7 +14,6 @@ from kuberay.terraform.node_groups import scaling_group
 _BUSY_PERCENT = 80
 # EC2 measures every five minutes unless detailed monitoring is paid for.
 _PERIOD_S = 300
-_WARM_UP_S = 180
 
 
 def alarms(settings: ClusterSettings) -> Document:
@@ -37,7 +36,7 @@ def _policy(settings: ClusterSettings, group: NodeGroup) -> Document:
         "policy_type": "StepScaling",
         "adjustment_type": "ChangeInCapacity",
         # Until a new node is warm the alarm adds no other for the same load.
-        "estimated_instance_warmup": _WARM_UP_S,
+        "estimated_instance_warmup": round(group.provision_s),
         "step_adjustment": [{"scaling_adjustment": 1, "metric_interval_lower_bound": "0"}],
     }
 

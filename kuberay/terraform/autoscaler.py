@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from kuberay.placement import GROUP_LABEL, SYSTEM_GROUP
-from kuberay.settings import ClusterSettings
+from kuberay.placement import GROUP_LABEL
+from kuberay.settings import SYSTEM_GROUP, ClusterSettings
 from kuberay.terraform import versions
 from kuberay.terraform.document import CLUSTER, Document, expression, pod_role, policy
 

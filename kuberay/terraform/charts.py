@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from kuberay.placement import GROUP_LABEL, SYSTEM_GROUP, place
-from kuberay.settings import ClusterSettings
+from kuberay.placement import GROUP_LABEL, place
+from kuberay.settings import SYSTEM_GROUP, ClusterSettings
 from kuberay.terraform import versions
 from kuberay.terraform.document import Document
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kuberay.placement import GROUP_LABEL, SYSTEM_GROUP, place
-from kuberay.settings import ClusterSettings, Head, NodeGroup, Taint
+from kuberay.placement import GROUP_LABEL, place
+from kuberay.settings import SYSTEM_GROUP, ClusterSettings, Head, NodeGroup, Taint
 from kuberay.terraform.cluster import BEFORE_NODES
 from kuberay.terraform.document import CLUSTER, Document, InfrastructureError, expression, trust
 from kuberay.terraform.network import subnets
@@ -29,11 +29,9 @@ def node_groups(settings: ClusterSettings) -> Document:
     EKS drains a spot node by itself when AWS takes it back, so nothing is installed for that.
 
     Raises:
-        InfrastructureError: A group names no instance type, or has the name of the system's group.
+        InfrastructureError: A group names no instance type.
     """
     groups = {group.name: _node_group(settings, group) for group in settings.groups}
-    if SYSTEM_GROUP in groups:
-        raise InfrastructureError(f"group '{SYSTEM_GROUP}': the head's own nodes have this name; take another")
     groups[SYSTEM_GROUP] = _system_group(settings)
     return {
         "resource": {

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kuberay.settings import ClusterSettings, ModelCache
+from kuberay.settings import IMAGE_UID, ClusterSettings, ModelCache
 from kuberay.terraform.document import CLUSTER, Document, expression, pod_role
 from kuberay.terraform.network import subnets, zones
-
-IMAGE_UID = 1000
-"""Of the image's user, who owns what is written; `deploy/docker/Dockerfile` says the same."""
 
 
 class _Driver(NamedTuple):

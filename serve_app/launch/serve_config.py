@@ -60,6 +60,8 @@ def read_serve_config(path: Path, environ: Mapping[str, str] | None = None) -> S
             "where a settings file goes as args: {settings_file: ...}"
         )
     http = data.get("http_options") or {}
+    if not isinstance(http, dict):
+        raise SettingsError(f"{path}: http_options must be a mapping of options")
     port = http.get("port", DEFAULT_PORT)
     if not isinstance(port, int) or not 0 < port < 65536:
         raise SettingsError(f"{path}: http_options.port must be a number from 1 to 65535, got {port!r}")

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator
 
 from kuberay.lint.bundle import Bundle
-from kuberay.lint.capacity import is_local
+from kuberay.lint.capacity import is_local, nodes_of_settings
 from kuberay.lint.cluster import both_of, groups_of, settings_of
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
-from kuberay.lint.platform import arguments_of, platform_of, slowest_slo_s
+from kuberay.lint.platform import arguments_of, longest_request_s, platform_of, settings_file_of
+from kuberay.lint.rules.versions import image_version
 from kuberay.lint.version import parse_version
-from kuberay.render.drain import STOP_S, drain
+from kuberay.render.drain import NOTICE_S, STOP_S, drain
 from kuberay.render.errors import RenderError
 from kuberay.render.versions import known
 from kuberay.workload import workload
@@ -23,7 +24,8 @@ from serve_app.settings import SettingsError
 def _file(document: Document, bundle: Bundle) -> Iterator[Problem]:
     if document.form == "cluster" and document.platform is None and document.root.at("platform").text is not None:
         yield Problem(document.root.at("platform"), f"there is no file '{document.root.at('platform').text}' beside it")
-    if document.platform is not None and not arguments_of(document.platform).given:
+    platform = document.platform
+    if platform is not None and not arguments_of(platform).given and not settings_file_of(platform).given:
         place = document.root.at("platform")
         yield Problem(place, "the file has no application with import_path serve_app.app:build_app")
 
@@ -42,8 +44,7 @@ def _image_version(document: Document, bundle: Bundle) -> Iterator[Problem]:
     settings = settings_of(document)
     for key in ("cpu", "gpu") if settings is not None else ():
         place = document.root.at("images", key)
-        name, _, tag = (place.text or "").rpartition(":")
-        version = parse_version(tag) if name.rpartition("/")[2] in ("ray", "ray-ml", "ray-llm") else None
+        version = image_version(place)
         if settings is not None and version is not None and version[:3] != parse_version(settings.ray_version):
             sentence = f"the image has another Ray than ray_version {settings.ray_version}"
             yield Problem(place, sentence, "make the image's tag and ray_version agree")
@@ -68,22 +69,28 @@ def _versions(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 def _drain(document: Document, bundle: Bundle) -> Iterator[Problem]:
     both = both_of(document)
-    if both is None:
+    if both is None or document.platform is None:
         return
     settings, platform = both
-    for group in settings.groups:
+    place = document.root.at("drain_s")
+    for group, nodes in zip(settings.groups, nodes_of_settings(settings), strict=True):
         try:
             grace_s = drain(settings, group, platform.drain_s).grace_s
         except RenderError as error:
-            yield _unrendered(document.root.at("drain_s"), error)
+            yield _unrendered(place, error)
             continue
-        slo_s = slowest_slo_s(platform) or 0.0
-        if grace_s < slo_s:
-            sentence = f"pods of group '{group.name}' end after {grace_s} s, and the slowest SLO is {slo_s:g} s"
-            yield Problem(document.root.at("drain_s"), sentence, f"set drain_s to {slo_s + STOP_S:g} or more")
+        request_s = longest_request_s(document.platform, nodes.resources)
+        if grace_s < request_s:
+            sentence = f"pods of group '{group.name}' end after {grace_s} s, and a request may take {request_s:g} s"
+            notice_s = NOTICE_S.get(settings.provider) if group.market == "spot" else None
+            fix = f"set drain_s to {request_s + STOP_S:g} or more"
+            if notice_s is not None and request_s > notice_s:
+                fix = f"lower what it may take (slo_s, request_timeout_s) to {notice_s - STOP_S:g}"
+                fix += ", or keep the pool off spot by a resource that only on-demand groups have"
+            yield Problem(place, sentence, fix)
 
 
-def _unrendered(place: Place, error: RenderError) -> Problem:
+def _unrendered(place: Place, error: RenderError | str) -> Problem:
     """What rendering says, whose sentences end with what to do."""
     sentence, _, fix = str(error).partition("; ")
     return Problem(place, sentence, fix or None)
@@ -91,18 +98,26 @@ def _unrendered(place: Place, error: RenderError) -> Problem:
 
 def _slow(document: Document, bundle: Bundle) -> Iterator[Problem]:
     both = both_of(document)
-    if both is None:
+    if both is None or document.platform is None:
         return
-    slo_s = slowest_slo_s(both[1]) or 0.0
-    if slo_s > both[1].drain_s and both[0].drain_s is None:
-        sentence = f"replicas end after {both[1].drain_s:g} s, and the slowest SLO is {slo_s:g} s"
-        yield Problem(document.root.at("platform"), sentence, f"set the platform's drain_s to {slo_s:g} or more")
-    if slo_s > both[0].upgrade.deletion_delay_s:
+    settings, platform = both
+    request_s, delay_s = longest_request_s(document.platform), settings.upgrade.deletion_delay_s
+    if request_s > platform.drain_s and settings.drain_s is None:
+        sentence = f"replicas end after {platform.drain_s:g} s, and a request may take {request_s:g} s"
+        yield Problem(document.root.at("platform"), sentence, f"set the platform's drain_s to {request_s:g} or more")
+    if request_s > delay_s:
         place = document.root.at("upgrade", "deletion_delay_s")
-        sentence = (
-            f"the old cluster goes after {both[0].upgrade.deletion_delay_s} s, and the slowest SLO is {slo_s:g} s"
-        )
-        yield Problem(place, sentence, f"set deletion_delay_s to {slo_s:g} or more")
+        sentence = f"the old cluster goes after {delay_s} s, and a request may take {request_s:g} s"
+        yield Problem(place, sentence, f"set deletion_delay_s to {request_s:g} or more")
+
+
+def _refused(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    if document.refusal is None:
+        return
+    problem = _unrendered(document.root.at("platform"), document.refusal)
+    told = (*_versions(document, bundle), *_drain(document, bundle))
+    if problem.sentence not in {other.sentence for other in told}:
+        yield problem
 
 
 def _redis(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -161,6 +176,13 @@ RULES = (
         "Requests that may take longer than what ends a replica or a cluster are cut off by every change.",
         "raise it to the slowest SLO",
         _slow,
+    ),
+    Rule(
+        "settings-render",
+        "error",
+        "What gives no manifests cannot be applied.",
+        "make `python -m kuberay render` write them",
+        _refused,
     ),
     Rule(
         "settings-redis",

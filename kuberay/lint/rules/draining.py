@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kuberay.lint.bundle import Bundle
+from kuberay.lint.capacity import nodes_of_cluster
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
-from kuberay.lint.platform import platform_of, slowest_slo_s
-from kuberay.lint.rules.markets import is_spot, spot_label
+from kuberay.lint.platform import longest_request_s, platform_of
+from kuberay.lint.rules.markets import spot_label
 from kuberay.lint.views import Group, clusters_of
 
 GRACE_S = 30.0
 """Kubernetes' own, where a pod says none."""
 SHUTDOWN_S, WAIT_LOOP_S = 20.0, 2.0
 """Serve's own, where a deployment says none."""
-SHORTEST_NOTICE_S = 30.0
 DELETION_DELAY_S = 60.0
+
+OF_SETTINGS = ("drain-shorter-than-request", "deletion-shorter-than-request")
+"""Rules to which cluster settings are held as well, by those of their own."""
 
 
 def _grace(group: Group) -> tuple[Place, float]:
@@ -51,14 +54,11 @@ def _shorter(document: Document, bundle: Bundle) -> Iterator[Problem]:
                 yield Problem(place, sentence, f"set terminationGracePeriodSeconds to {needed_s:g} or more")
 
 
-def _slo(document: Document, bundle: Bundle) -> Iterator[Problem]:
-    settings = platform_of(document)
-    slo_s = slowest_slo_s(settings) if settings is not None else None
-    timeout_s = document.serve.at("http_options", "request_timeout_s").number
-    needed_s = max((value for value in (slo_s, timeout_s) if value is not None), default=0.0)
+def _request(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document) if document.kind == "RayService" else []:
-        for group in cluster.workers:
+        for group, nodes in zip(cluster.groups, nodes_of_cluster(cluster), strict=True):
             place, grace_s = _grace(group)
+            needed_s = 0.0 if group.is_head else longest_request_s(document, nodes.resources)
             if grace_s < needed_s:
                 sentence = f"{group.called} gives its pods {grace_s:g} s to end, and a request may take {needed_s:g} s"
                 yield Problem(place, sentence, f"set terminationGracePeriodSeconds to {needed_s:g} or more")
@@ -69,15 +69,17 @@ def _notice(document: Document, bundle: Bundle) -> Iterator[Problem]:
         for group in cluster.workers:
             label = spot_label(group)
             place, grace_s = _grace(group)
-            notice_s = label.notice_s if label is not None else SHORTEST_NOTICE_S
-            if is_spot(group) and label is not None and label.key != "headrace.io/market" and grace_s > notice_s:
+            notice_s = label.notice_s if label is not None else None
+            if notice_s is not None and grace_s > notice_s:
                 sentence = f"{group.called} wants {grace_s:g} s to end, and the provider gives {notice_s:g} s notice"
                 yield Problem(place, sentence, f"set terminationGracePeriodSeconds to {notice_s:g} at most")
 
 
 def _stop(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document) if document.kind == "RayService" else []:
-        bare = [group for group in cluster.workers if group.containers and not group.ray.at("lifecycle").given]
+        bare = [
+            group for group in cluster.workers if group.containers and not group.ray.at("lifecycle", "preStop").given
+        ]
         if bare:
             names = ", ".join(f"'{group.name}'" for group in bare)
             yield Problem(bare[0].ray.at("lifecycle", "preStop"), f"pods of {names} end at once")
@@ -88,10 +90,7 @@ def _deletion(document: Document, bundle: Bundle) -> Iterator[Problem]:
         return
     place = document.root.at("spec", "rayClusterDeletionDelaySeconds")
     delay_s = DELETION_DELAY_S if place.number is None else place.number
-    settings = platform_of(document)
-    slo_s = slowest_slo_s(settings) if settings is not None else None
-    timeout_s = document.serve.at("http_options", "request_timeout_s").number
-    needed_s = max((value for value in (slo_s, timeout_s) if value is not None), default=0.0)
+    needed_s = longest_request_s(document)
     if delay_s < needed_s:
         sentence = f"the old cluster is deleted after {delay_s:g} s, and a request may take {needed_s:g} s"
         yield Problem(place, sentence, f"set rayClusterDeletionDelaySeconds to {needed_s:g} or more")
@@ -110,7 +109,7 @@ RULES = (
         "error",
         "A request that was begun before the node went is cut off when the pod ends before it.",
         "raise terminationGracePeriodSeconds",
-        _slo,
+        _request,
     ),
     Rule(
         "drain-longer-than-notice",

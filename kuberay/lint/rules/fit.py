@@ -25,6 +25,9 @@ from kuberay.lint.place import Place
 from kuberay.lint.views import Cluster
 from kuberay.workload import CPU
 
+OF_SETTINGS = ("replica-fits-no-group", "groups-too-small", "groups-below-most")
+"""Rules to which cluster settings are held, not only manifests."""
+
 ONE_VALUE = re.compile(r"[\w./-]+")
 """A selector of a label by one value; others (`!x`, `in(x, y)`) are not looked at."""
 

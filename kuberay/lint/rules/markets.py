@@ -9,6 +9,8 @@ from kuberay.lint.bundle import Bundle
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.views import Group, clusters_of, is_gpu
+from kuberay.placement import GPU_TAINT
+from kuberay.render.drain import NOTICE_S
 
 MARKET_LABEL = "ray.io/market-type"
 
@@ -17,26 +19,24 @@ class SpotLabel(NamedTuple):
     """How nodes that may be reclaimed are told.
 
     Attributes:
-        notice_s: Between the provider's word and the end.
+        notice_s: Between the provider's word and the end; None: the label does not say whose nodes they are.
         tainted: Whether the provider taints them by itself with the same key.
     """
 
     key: str
     value: str
-    notice_s: float
+    notice_s: float | None
     tainted: bool = False
 
 
 SPOT_LABELS = (
-    SpotLabel("cloud.google.com/gke-spot", "true", 30),
-    SpotLabel("cloud.google.com/gke-preemptible", "true", 30),
-    SpotLabel("eks.amazonaws.com/capacityType", "SPOT", 120),
-    SpotLabel("karpenter.sh/capacity-type", "spot", 120),
-    SpotLabel("kubernetes.azure.com/scalesetpriority", "spot", 30, tainted=True),
-    SpotLabel("headrace.io/market", "spot", 30),
+    SpotLabel("cloud.google.com/gke-spot", "true", NOTICE_S["gke"]),
+    SpotLabel("cloud.google.com/gke-preemptible", "true", NOTICE_S["gke"]),
+    SpotLabel("eks.amazonaws.com/capacityType", "SPOT", NOTICE_S["eks"]),
+    SpotLabel("karpenter.sh/capacity-type", "spot", NOTICE_S["eks"]),
+    SpotLabel("kubernetes.azure.com/scalesetpriority", "spot", NOTICE_S["aks"], tainted=True),
+    SpotLabel("headrace.io/market", "spot", None),
 )
-
-GPU_TAINT = "nvidia.com/gpu"
 
 
 def spot_label(group: Group) -> SpotLabel | None:
@@ -59,7 +59,8 @@ def is_spot(group: Group) -> bool:
 
 def _base(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
-        for group in cluster.workers:
+        # Batch waits for nodes, and nobody waits for it.
+        for group in cluster.workers if cluster.kind == "RayService" else []:
             base = [
                 other
                 for other in cluster.workers
@@ -102,14 +103,16 @@ def _tolerates(document: Document, bundle: Bundle) -> Iterator[Problem]:
             if label is not None and label.tainted and not group.tolerates(label.key):
                 sentence = f"{group.called} selects nodes with the taint {label.key}, and does not tolerate it"
                 yield Problem(group.pod.at("tolerations"), sentence)
-            for known in SPOT_LABELS:
-                if label is None and any(
-                    toleration.at("key").value == known.key for toleration in group.pod.at("tolerations").items
-                ):
-                    place, sentence = group.pod.at("nodeSelector"), f"{group.called} tolerates spot nodes"
-                    fix = "select them as well, in a group of its own; or remove the toleration"
-                    if not is_spot(group):
-                        yield Problem(place, f"{sentence} and does not ask for them: it may land on either", fix)
+
+
+def _unselected(document: Document, bundle: Bundle) -> Iterator[Problem]:
+    keys = [label.key for label in SPOT_LABELS]
+    for cluster in clusters_of(document):
+        for group in cluster.groups:
+            tolerates = any(toleration.at("key").value in keys for toleration in group.pod.at("tolerations").items)
+            if tolerates and not is_spot(group) and not _selects(group):
+                sentence = f"{group.called} tolerates spot nodes and selects none: it may land on either"
+                yield Problem(group.pod.at("nodeSelector"), sentence)
 
 
 def _head(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -143,8 +146,16 @@ def _without(document: Document, bundle: Bundle) -> Iterator[Problem]:
 def _untolerated(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
         for group in cluster.workers:
-            if group.gpu_limits() and not group.tolerates(GPU_TAINT):
-                yield Problem(group.pod.at("tolerations"), f"{group.called} has GPUs and does not tolerate {GPU_TAINT}")
+            for key in dict.fromkeys(_taint_of(str(limit.path[-1])) for limit in group.gpu_limits()):
+                if not group.tolerates(key):
+                    fix = f"add the toleration {{key: {key}, operator: Exists, effect: NoSchedule}}"
+                    place = group.pod.at("tolerations")
+                    yield Problem(place, f"{group.called} has GPUs and does not tolerate {key}", fix)
+
+
+def _taint_of(resource: str) -> str:
+    """The taint of nodes with a device: the resource's name; parts of a GPU (MIG) are on nodes with whole ones'."""
+    return GPU_TAINT.key if resource.startswith("nvidia.com/") else resource
 
 
 RULES = (
@@ -172,9 +183,16 @@ RULES = (
     Rule(
         "spot-toleration",
         "error",
-        "Pods reach tainted spot nodes with a toleration and a selector: one alone leaves them pending, or anywhere.",
+        "Pods that select nodes with a taint and do not tolerate it stay pending.",
         "add the toleration",
         _tolerates,
+    ),
+    Rule(
+        "spot-toleration-alone",
+        "warning",
+        "A toleration lets pods land on spot nodes and does not lead them there: which they get is left to chance.",
+        "select them as well, in a group of its own; or remove the toleration",
+        _unselected,
     ),
     Rule(
         "head-on-spot",
@@ -192,7 +210,7 @@ RULES = (
     ),
     Rule(
         "gpu-toleration-without-gpu",
-        "error",
+        "warning",
         "Pods without a GPU that tolerate the taint fill GPU nodes, on which GPU pods then find no room.",
         "remove the toleration",
         _without,
@@ -202,7 +220,7 @@ RULES = (
         "warning",
         "GPU nodes carry a taint almost everywhere: without a toleration the pods stay pending, unless the provider "
         "adds one.",
-        "add the toleration {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}",
+        "tolerate the key of the limit, as in {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}",
         _untolerated,
     ),
 )

@@ -61,11 +61,10 @@ def _by_older_way(cluster: Cluster, name: str) -> bool:
 
 def _labels(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
-        for group in cluster.groups:
-            labels = group.place.at("template", "metadata", "labels")
-            for name in SELECTED_LABELS:
-                if labels.at(name).given:
-                    yield Problem(labels.at(name), f"{group.called} sets the label {name}, by which services select")
+        labels = cluster.head.place.at("template", "metadata", "labels")
+        for name in SELECTED_LABELS:
+            if labels.at(name).given:
+                yield Problem(labels.at(name), f"the head sets the label {name}, by which its service selects")
 
 
 def _ignored(document: Document, bundle: Bundle) -> Iterator[Problem]:

@@ -25,7 +25,8 @@ def ports_of(group: Group) -> dict[str, Place]:
 def _dashboard(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
         ports = ports_of(cluster.head)
-        if ports and "dashboard" not in ports:
+        # Nobody sends anything to a cluster that stands alone.
+        if cluster.kind != "RayCluster" and ports and "dashboard" not in ports:
             yield Problem(cluster.head.ray.at("ports"), "the head lists ports and none is called dashboard")
 
 
@@ -90,8 +91,8 @@ RULES = (
     Rule(
         "dashboard-port",
         "error",
-        "If any port is listed only the listed ones exist, and the operator sends Serve's config to the one called "
-        "dashboard: without it none is ever sent.",
+        "If any port is listed only the listed ones exist, and the operator sends Serve's config, or the job, to the "
+        "one called dashboard: without it none is ever sent.",
         "add {name: dashboard, containerPort: 8265}",
         _dashboard,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kuberay.lint.bundle import Bundle
@@ -48,8 +49,14 @@ def _wget_missing(document: Document, bundle: Bundle) -> Iterator[Problem]:
     for cluster in clusters_of(document):
         for group in cluster.workers if cluster.kind == "RayService" else []:
             image = group.ray.at("image")
-            if not group.ray.at("readinessProbe").given and "slim" in (image.text or ""):
+            if not group.ray.at("readinessProbe").given and _is_slim(image.text or ""):
                 yield Problem(image, f"{group.called} has a slim image and no readinessProbe of its own")
+
+
+def _is_slim(image: str) -> bool:
+    """Whether a word of the tag says so."""
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return "slim" in re.split(r"[-._]", tag)
 
 
 def _proxies(document: Document, bundle: Bundle) -> Iterator[Problem]:

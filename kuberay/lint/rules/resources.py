@@ -15,7 +15,6 @@ from kuberay.lint.views import Group, clusters_of, is_gpu
 
 MIN_HEAD_BYTES = 2 * 2**30
 RESOURCE_PARAMS = ("num-cpus", "num-gpus", "memory", "resources")
-CLUSTER_WIDE = {"num-cpus": "cpu", "memory": "memory"}
 
 
 def _both(document: Document, bundle: Bundle) -> Iterator[Problem]:

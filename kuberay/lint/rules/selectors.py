@@ -12,6 +12,10 @@ from kuberay.lint.views import Cluster, Group, clusters_of
 
 NOT_ON_PODS = ("ray.io/originated-from-cr-name", "ray.io/originated-from-crd")
 OWNER = "ray.io/cluster"
+IDENTIFIER = "ray.io/identifier"
+"""On every Ray pod, with the cluster's name in its value."""
+CLEANUP = ("ray.io/node-type", "redis-cleanup")
+"""On the operator's own job that clears a deleted cluster's data."""
 SELECTING = {
     "PodDisruptionBudget": ("spec", "selector"),
     "PodMonitor": ("spec", "selector"),
@@ -105,7 +109,8 @@ def _unknown(document: Document, bundle: Bundle) -> Iterator[Problem]:
         return
     for selector in _selectors(document):
         wanted = selector.at("matchLabels").texts
-        of_ray = any(key.startswith("ray.io/") for key in wanted) and not set(wanted) & {*NOT_ON_PODS, OWNER}
+        of_ray = any(key.startswith("ray.io/") for key in wanted)
+        of_ray = of_ray and not set(wanted) & {*NOT_ON_PODS, OWNER, IDENTIFIER} and CLEANUP not in wanted.items()
         if of_ray and "ray.io/serve" not in wanted and not selected(selector, bundle):
             said = ", ".join(f"{key}={value}" for key, value in wanted.items())
             yield Problem(selector.at("matchLabels"), f"no group's pods carry {said}")

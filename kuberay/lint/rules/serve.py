@@ -16,7 +16,9 @@ from kuberay.lint.suggest import closest
 from kuberay.workload import workload
 from serve_app.settings import SettingsError
 
-REMOTE = re.compile(r"(https|s3|gs|gcs|abfss|azure|file|pip|conda|hdfs|local)://", re.IGNORECASE)
+PROTOCOLS = ("gcs", "conda", "pip", "uv", "http", "https", "s3", "gs", "azure", "abfss", "file", "local")
+"""Of Ray 2.60's URIs of code, all of which Serve takes."""
+REMOTE = re.compile(rf"({'|'.join(PROTOCOLS)})://", re.IGNORECASE)
 OLD_FACTORS = {
     "smoothing_factor": "upscaling_factor and downscaling_factor",
     "upscale_smoothing_factor": "upscaling_factor",

@@ -126,9 +126,9 @@ RULES = (
     ),
     Rule(
         "serve-target-over-limit",
-        "error",
-        "A replica never holds more than max_ongoing_requests, so a target above it is never passed and nothing scales "
-        "up.",
+        "warning",
+        "A replica never holds more than max_ongoing_requests: with a target above it the deployment scales up only "
+        "once requests queue at its callers.",
         "set target_ongoing_requests below max_ongoing_requests",
         _target,
     ),

@@ -26,7 +26,9 @@ def _repeated(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _unknown(document: Document, bundle: Bundle) -> Iterator[Problem]:
-    if document.form == "unknown":
+    if document.form == "unknown" and not document.root.given:
+        yield Problem(document.root, "there is nothing in it")
+    elif document.form == "unknown":
         yield Problem(document.root, "it is no manifest (apiVersion and kind), Serve config (applications) or settings")
 
 

@@ -111,8 +111,8 @@ def _form(document: Document, bundle: Bundle) -> Iterator[Problem]:
             yield Problem(place, f"rayVersion '{place.text}' is no version that can be compared")
 
 
-def _image_version(place: Place) -> Version | None:
-    """The Ray version that the tag of an official image names."""
+def image_version(place: Place) -> Version | None:
+    """The Ray version that the tag of an official image names; None: it is another image, or its tag names none."""
     name, _, tag = (place.text or "").partition("@")[0].rpartition(":")
     return parse_version(tag) if name.rpartition("/")[2] in OFFICIAL_IMAGES else None
 
@@ -120,7 +120,7 @@ def _image_version(place: Place) -> Version | None:
 def _images(cluster: Cluster) -> Iterator[tuple[Place, Version]]:
     for group in cluster.groups:
         place = group.ray.at("image")
-        version = _image_version(place)
+        version = image_version(place)
         if version is not None:
             yield place, version
 

@@ -34,7 +34,6 @@ KEPT = {
     "nullable": "nullable",
     "x-kubernetes-list-type": "list",
     "x-kubernetes-list-map-keys": "keys",
-    "x-kubernetes-map-type": "map",
 }
 """The keys of a schema that say something of values, and what they are called here."""
 
@@ -102,8 +101,6 @@ class _Table:
             node["values"] = self.add(values)
         elif values is True:
             node["open"] = True
-        elif values is False:
-            node["closed"] = True
         if "items" in schema:
             node["items"] = self.add(schema["items"])
         if "x-kubernetes-validations" in schema:

@@ -17,8 +17,7 @@ class Node:
 
     Attributes:
         types: As JSON calls them; empty: any.
-        open: Keys beyond the fields are kept.
-        closed: They are refused; where neither is said, they are dropped.
+        open: Keys beyond the fields are kept; else they are refused, or dropped.
         values: Node of each value of a mapping with free keys.
         above: An exclusive minimum.
         list: atomic, set or map; a map's entries differ in `keys`.
@@ -27,7 +26,6 @@ class Node:
 
     types: tuple[str, ...] = ()
     open: bool = False
-    closed: bool = False
     nullable: bool = False
     fields: Mapping[str, int] = field(default_factory=dict)
     values: int | None = None
@@ -45,7 +43,6 @@ class Node:
     min_items: int | None = None
     list: str | None = None
     keys: tuple[str, ...] = ()
-    map: str | None = None
     conditions: tuple[str, ...] = ()
 
 

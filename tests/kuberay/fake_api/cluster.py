@@ -76,7 +76,7 @@ class FakeCluster:
             cache_file: Where it keeps what it discovers. By default that is a file in /tmp named by host and port, and
                 a port comes back: one cluster's kinds would be found in the next.
         """
-        return DynamicClient(self.api_client(), cache_file=str(cache_file))  # type: ignore[no-untyped-call]
+        return DynamicClient(self.api_client(), cache_file=str(cache_file))
 
     def kubeconfig(self, path: Path) -> Path:
         """Write a configuration file whose current context is this cluster."""

@@ -16,9 +16,7 @@ from typing import NamedTuple
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from kuberay.render.pods import IMAGE_GROUP
-from kuberay.settings import ClusterSettings
-from kuberay.terraform.storage import IMAGE_UID
+from kuberay.settings import IMAGE_UID, ClusterSettings
 from serve_app.launch.environment import FAST_FORM, QUIET
 
 ROOT = Path(__file__).parents[3]
@@ -114,7 +112,7 @@ def test_the_two_differ_in_torch_and_in_the_driver_alone() -> None:
 def test_it_runs_as_a_user_of_its_own_by_number(variant: str) -> None:
     *_, user = values("runtime", variant, "USER")
     uid, gid = (int(part) for part in user.split(":"))
-    assert uid == gid == IMAGE_UID == IMAGE_GROUP
+    assert uid == gid == IMAGE_UID
     assert ["useradd", "--uid", str(uid), "--gid", str(gid), "--create-home", "headrace"] in commands(
         "runtime", variant, "useradd"
     )

@@ -55,6 +55,15 @@ BAD = {
         cluster(groups=[cluster()["groups"][0] | {"name": "headgroup"}]),
         "headgroup is KubeRay's own",
     ),
+    "the name of the head's own nodes": (
+        cluster(provider="gke", groups=[cluster()["groups"][0] | {"name": "system"}]),
+        "group name system is that of the head's own nodes",
+    ),
+    "an endless quantity": (cluster(head={"memory_bytes": "inf"}), "memory_bytes: 'inf' is no quantity"),
+    "a quantity of a million digits": (
+        cluster(head={"memory_bytes": "1e999999"}),
+        "memory_bytes: '1e999999' is no quantity",
+    ),
     "an incremental upgrade without a gateway": (cluster(upgrade={"strategy": "incremental"}), "needs a gateway_class"),
     "bounds that cross": (
         cluster(groups=[cluster()["groups"][0] | {"min_nodes": 3}]),
@@ -72,3 +81,26 @@ def test_what_cannot_be_is_refused_with_its_place(data: dict[str, Any], says: st
         load_cluster_settings(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("name: gr\u00fcn\n".encode("latin-1"), "can't decode byte 0xfc"),
+        (b"a: 2024-13-45\n", "month must be in 1..12"),
+        (b"a: [1\nb: 2\n", "expected ',' or ']'"),
+    ],
+    ids=["another encoding", "a date that there is not", "no YAML"],
+)
+def test_a_file_that_cannot_be_read_is_said_on_one_line(content: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load_cluster_settings(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_on_kind_a_group_may_be_called_system() -> None:
+    ClusterSettings.model_validate(cluster(groups=[cluster()["groups"][0] | {"name": "system"}]))

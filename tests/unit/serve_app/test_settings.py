@@ -118,6 +118,7 @@ def test_the_process_s_environment_counts_if_none_is_given(tmp_path: Path, monke
     [
         (b"a: [", "is not YAML: "),
         (b"\xff\xfe\xfa", "is not YAML: "),
+        (b"a: 2024-13-45", "is not YAML: month must be in 1..12"),
         (b"- 1", "must be a mapping of options"),
         (b"", "must be a mapping of options"),
         (b"applications: []", "applications must be a list"),

@@ -87,6 +87,24 @@ def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
     assert f"{absent}:document: yaml-syntax: it cannot be read: No such file or directory;" in said
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n---\n", "kind: List\nitems: []\n"])
+def test_a_file_with_nothing_in_it_is_told_of(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text(text)
+    assert run(path).startswith(f"{path}:document: unknown-document: warning: there is nothing in it; ")
+
+
+def test_a_folder_without_yaml_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# none\n")
+    assert run(tmp_path).startswith(f"{tmp_path}:document: unknown-document: warning: there is nothing in it; ")
+
+
+def test_ends_of_lines_do_not_matter(bad: Path) -> None:
+    said = run(bad, code=1)
+    bad.write_bytes(bad.read_bytes().replace(b"\n", b"\r\n"))
+    assert run(bad, code=1) == said
+
+
 def test_no_file_at_all_is_a_mistake_of_use() -> None:
     assert "name files or folders" in run(code=2)
 

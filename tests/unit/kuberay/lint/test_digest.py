@@ -16,7 +16,7 @@ def test_equal_subtrees_are_one_node_and_alternatives_are_one_type() -> None:
         "roots": {"Serve": 2},
         "nodes": [
             {"types": ["string"], "nullable": True},
-            {"types": ["object"], "fields": {"description": 0}, "closed": True},
+            {"types": ["object"], "fields": {"description": 0}},
             {"types": ["object"], "fields": {"a": 1, "b": 1}},
         ],
     }

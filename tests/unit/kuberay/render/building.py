@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kuberay.platform_file import Platform, read_platform
 from kuberay.render.manifests import Manifest, manifests_of
-from kuberay.settings import ClusterSettings, load_cluster_settings
+from kuberay.settings import SYSTEM_GROUP, ClusterSettings, load_cluster_settings
 from tests.unit.kuberay.groups import node_groups
 
 DEPLOY = Path(__file__).parents[4] / "deploy"
@@ -48,7 +48,7 @@ def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
 def clusters(draw: st.DrawFn) -> ClusterSettings:
     """Any cluster whose spot groups have their base."""
     groups = draw(st.lists(node_groups(), min_size=1, max_size=4, unique_by=lambda group: group.name))
-    groups = [group for group in groups if group.name != "headgroup"]
+    groups = [group for group in groups if group.name not in ("headgroup", SYSTEM_GROUP)]
     kinds = {group.machine.gpus > 0 for group in groups if group.market == "spot"}
     bases = [
         {"name": f"base-{gpus:d}", "machine": {"cpus": 4, "memory_bytes": "16Gi", "gpus": int(gpus)}, "min_nodes": 1}

@@ -9,10 +9,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kuberay.lint.yaml_text import parse
 from kuberay.render.yaml_text import Path, document
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(
-    ["yes", "1e3", "0x1", "12:30", "a: b", "# c", "one\ntwo\n", "one\n  two", " lead\ntwo", "a\n\nb\n", "true", "- x"]
+    [
+        "yes", "1e3", "0x1", "12:30", "a: b", "# c", "one\ntwo\n", "one\n  two", " lead\ntwo", "a\n\nb\n",
+        "true", "- x", "1e-5", "y", "N", "08", "0o17", "0X1F", "1_0e5", "+.5", "-1.e3", "1:30:00.5",
+        "2024-01-01", "=", "<<", "~", "NaN",
+    ]
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS,
@@ -24,6 +29,17 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(min_size=1, max_size=6), VALUES, max_size=4))
 def test_it_reads_back_as_it_was(data: dict[str, Any]) -> None:
     assert yaml.safe_load(document(data) or "{}") == data
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=6) | st.sampled_from(["y", "1e5", "08"]), VALUES, max_size=4))
+def test_the_api_server_reads_it_as_it_was(data: dict[str, Any]) -> None:
+    """go-yaml takes other bare words for numbers and truth values than PyYAML, with which it is written."""
+    assert [parsed.value for parsed in parse(document(data))] == ([data] if data else [])
+
+
+def test_what_the_api_server_would_read_as_another_type_is_quoted() -> None:
+    data = {"a": "1e-5", "y": "n", "zero": "0", "time": "12:30", "plain": "1.2.3", "word": "yy"}
+    assert document(data) == "a: '1e-5'\n'y': 'n'\nzero: '0'\ntime: '12:30'\nplain: 1.2.3\nword: yy\n"
 
 
 @given(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3))

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kuberay.command import app
-from kuberay.placement import GROUP_LABEL, SYSTEM_GROUP, place
-from kuberay.settings import ClusterSettings, Head, NodeGroup, load_cluster_settings
+from kuberay.placement import GROUP_LABEL, place
+from kuberay.settings import SYSTEM_GROUP, ClusterSettings, Head, NodeGroup, load_cluster_settings
 from kuberay.terraform.document import InfrastructureError
 from kuberay.terraform.infrastructure import drift, render
 from kuberay.terraform.node_groups import system_instance_type
@@ -91,6 +91,13 @@ def test_every_group_has_the_labels_taints_and_bounds_of_the_settings(groups: li
         assert sum(key.startswith(f"{TAG}taint/") for key in tags) == len({t.key for t in placement.node_taints})
     assert made["aws_eks_node_group"].keys() == {group.name for group in settings.groups} | {"system"}
     assert made["aws_cloudwatch_metric_alarm"].keys() == {g.name for g in settings.groups if not g.machine.gpus}
+
+
+def test_an_alarm_waits_for_its_node_as_long_as_its_group_s_take() -> None:
+    group = profile().groups[0].model_dump() | {"provision_s": 240.4}
+    groups = [group, *(other.model_dump() for other in profile().groups[1:])]
+    made = json.loads(render(profile(groups=groups))["alarms.tf.json"])["resource"]["aws_autoscaling_policy"]
+    assert {name: policy["estimated_instance_warmup"] for name, policy in made.items()} == {"cpu": 240, "cpu-spot": 90}
 
 
 def test_the_committed_pods_go_where_the_committed_nodes_are() -> None:
@@ -197,10 +204,6 @@ def test_each_image_has_its_repository() -> None:
         (
             {"groups": [{"name": "a", "machine": {"cpus": 4, "memory_bytes": "16Gi"}, "zones": ["a", "b"]}]},
             "group 'a': name its machine.instance_types",
-        ),
-        (
-            {"groups": [profile().groups[0].model_dump() | {"name": "system"}]},
-            "group 'system': the head's own nodes have this name",
         ),
     ],
 )

@@ -73,6 +73,7 @@ def test_the_address_comes_from_the_config(tmp_path: Path, text: str, url: str) 
         ("models: [{name: echo}]\n", "is no Serve config"),
         ("applications: [{args: {modles: []}}]\n", "modles: unknown key"),
         (CONFIG % "" + "http_options: {port: 99999}\n", "http_options.port"),
+        (CONFIG % "" + "http_options: [port]\n", "http_options must be a mapping of options"),
         ("a: [", "is not YAML"),
     ],
 )

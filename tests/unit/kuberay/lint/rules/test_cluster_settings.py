@@ -11,7 +11,7 @@ import yaml
 
 from kuberay.lint.finding import Finding
 from kuberay.lint.run import lint
-from tests.unit.kuberay.lint.cases import Edits, edited
+from tests.unit.kuberay.lint.cases import DROP, Edits, edited
 
 SERVE: dict[str, Any] = {
     "http_options": {"host": "0.0.0.0"},
@@ -39,6 +39,7 @@ CLUSTER: dict[str, Any] = {
     "platform": "platform.yaml",
     "provider": "eks",
     "images": {"cpu": "shop-cpu:1", "gpu": "shop-gpu:1"},
+    "redis": {"address": "managed", "password_secret": "redis"},
     "groups": [
         {"name": "cpu", "machine": MACHINE, "min_nodes": 1, "max_nodes": 4},
         {"name": "spot", "machine": MACHINE, "market": "spot", "max_nodes": 4, "priority": 10},
@@ -86,6 +87,7 @@ CASES: dict[str, tuple[Edits, Edits, str, Edits, Edits]] = {
     "spot-not-first": ({"groups[0].priority": 10}, {}, "groups[1]", {"groups[0].priority": 9}, {}),
     "settings-version": ({"kuberay_version": "1.6.2"}, {}, "groups[1].priority", {"kuberay_version": "1.7.0"}, {}),
     "settings-drain": ({"drain_s": 30}, {}, "drain_s", {"drain_s": 37}, {}),
+    "settings-render": ({}, {"proxy_location": "Disabled"}, "platform", {}, {"proxy_location": "EveryNode"}),
     "settings-slo": ({}, {f"{APP}models[0].pools[0].autoscaling.slo_s": 40}, "platform", {}, {}),
     "settings-redis": (
         {"redis": {"address": "redis", "password_secret": "redis"}},
@@ -111,6 +113,46 @@ def test_a_rule_finds_what_breaks_it_and_nothing_else(rule: str, tmp_path: Path)
     found = found_in(tmp_path / "bad", bad_cluster, bad_platform)
     assert at in [finding.path for finding in found if finding.rule == rule], found
     assert rule not in {finding.rule for finding in found_in(tmp_path / "good", good_cluster, good_platform)}
+
+
+def fixes_of(rule: str, found: list[Finding]) -> set[str]:
+    return {finding.fix for finding in found if finding.rule == rule}
+
+
+def test_an_slo_beyond_the_notice_is_not_to_be_drained_longer(tmp_path: Path) -> None:
+    slow = {f"{APP}models[0].pools[0].autoscaling.slo_s": 130, f"{APP}drain_s": 100}
+    cluster = {"drain_s": 135, "upgrade": {"deletion_delay_s": 130}}
+    assert fixes_of("settings-drain", found_in(tmp_path, cluster, slow)) == {
+        "lower what it may take (slo_s, request_timeout_s) to 115, or keep the pool off spot by a resource that only "
+        "on-demand groups have"
+    }
+    kept_off = {**slow, f"{APP}models[0].pools[0].resources": {"steady": 1}}
+    assert found_in(tmp_path, {**cluster, "groups[0].resources": {"steady": 8}}, kept_off) == []
+    assert fixes_of("settings-drain", found_in(tmp_path, {**cluster, "drain_s": 120, "provider": "kind"}, slow)) == {
+        "set drain_s to 135 or more"
+    }
+
+
+def test_a_request_may_take_what_serve_gives_it(tmp_path: Path) -> None:
+    found = found_in(tmp_path, {}, {"http_options.request_timeout_s": 125})
+    assert fixes_of("settings-slo", found) == {
+        "set the platform's drain_s to 125 or more",
+        "set deletion_delay_s to 125 or more",
+    }
+
+
+def test_what_is_no_render_for_a_known_reason_is_told_once(tmp_path: Path) -> None:
+    found = found_in(tmp_path, {"kuberay_version": "1.3.0"}, {})
+    assert {finding.rule for finding in found if finding.severity == "error"} == {"settings-version"}
+
+
+def test_settings_in_a_file_of_their_own_are_told_of_as_they_are(tmp_path: Path) -> None:
+    found = found_in(tmp_path, {}, {f"{APP}models": DROP, f"{APP}settings_file": "models.yaml"})
+    assert [(finding.rule, finding.path) for finding in found] == [("settings-render", "platform")]
+    (tmp_path / "models.yaml").write_text("models: [{name: echo}]\n")
+    (told,) = lint([tmp_path / "cluster.yaml"])
+    assert str(told).startswith(f"{tmp_path}/cluster.yaml:platform: settings-render: ")
+    assert "pods have no settings_file; write the settings in its place, under args (line " in str(told)
 
 
 def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ CASES = [
         "A.runtime_env.working_dir",
         {"A.runtime_env.working_dir": "https://example.com/src.zip"},
     ),
+    Case(
+        "serve-runtime-env",
+        {"A.runtime_env.working_dir": "hdfs://files/src.zip"},
+        "A.runtime_env.working_dir",
+        {"A.runtime_env.working_dir": "http://files/src.zip"},
+    ),
     Case("serve-external-scaler", {"A.external_scaler_enabled": True}, "D"),
     Case(
         "serve-look-back",

@@ -63,3 +63,9 @@ def test_a_list_of_manifests_counts_as_its_items() -> None:
     assert [(finding.rule, finding.path, finding.line) for finding in found] == [
         ("api-version", "items[0].apiVersion", 4)
     ]
+
+
+def test_a_list_of_nothing_is_no_manifest_that_lacks_something() -> None:
+    """As `kubectl get rayservices -o yaml` prints it where there are none."""
+    text = 'apiVersion: v1\nkind: List\nitems: []\nmetadata: {resourceVersion: ""}\n'
+    assert find(read_documents(text, "f")) == []
