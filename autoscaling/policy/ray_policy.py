@@ -233,7 +233,9 @@ class HeadracePolicy:
             wanted = 0
         elif floor < 1:
             wanted = max(wanted, 1)
-            if now_s - self._asked_s >= self._keep_alive_s:
+            # Only reports tell of requests: where they went missing, their absence is not that of requests.
+            is_deaf = decision.reason == "silence" and self._learned.status.heard_at_s is not None
+            if now_s - self._asked_s >= self._keep_alive_s and not is_deaf:
                 wanted = 0
                 decision = decision._replace(reason="idle", hold_s=now_s - self._asked_s)
         bounded = min(max(wanted, floor), ceiling)

@@ -378,6 +378,25 @@ def test_the_replica_that_serve_brings_up_is_not_taken_before_its_request_is_kno
     assert deployment.run(15, 0.0) == 1
 
 
+def test_reports_that_go_missing_are_no_lack_of_requests() -> None:
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    deployment.run(300, 50.0)
+    serving = deployment.target
+    assert serving > 1
+    deployment.reports = False
+    assert deployment.run(600, 50.0) == serving
+    deployment.reports = True
+    deployment.run(60, 0.0)
+    assert deployment.run(60, 0.0) == 0
+
+
+def test_a_replica_that_was_never_heard_of_goes_after_its_time() -> None:
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    deployment.reports = False
+    assert deployment.run(59, 0.0) == 1
+    assert deployment.run(5, 0.0) == 0
+
+
 def test_on_the_way_to_none_it_does_not_take_serve_s_stop_at_one_for_a_request() -> None:
     deployment = Deployment(low=0, keep_alive_s=20.0)
     deployment.run(100, 80.0)
