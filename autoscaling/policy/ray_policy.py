@@ -212,10 +212,11 @@ class HeadracePolicy:
             learned.season.ratio(_positive(context.current_time, 0.0), startup_s),
         )
         decision = self._last = learned.planner.decide(sight)
+        is_careful = now_s < (FAMILIAR_S if learned.is_familiar else CAREFUL_S)
         if self._stepper is not None:
-            stepped = self._stepper.wanted(now_s, signals.busy_ratio, target)
+            stepped = self._stepper.wanted(now_s, signals.busy_ratio, target, may_fall=not is_careful)
             return decision._replace(num_replicas=stepped, reason="utilisation", busy_ratio=signals.busy_ratio or 0.0)
-        if decision.num_replicas < target and now_s < (FAMILIAR_S if learned.is_familiar else CAREFUL_S):
+        if decision.num_replicas < target and is_careful:
             return decision._replace(num_replicas=target, reason="hold")
         return decision
 

@@ -356,8 +356,23 @@ def test_schedules_behaviour_and_thresholds_have_their_say() -> None:
         return context
 
     steps.context = busy  # type: ignore[method-assign]
-    assert steps.run(5, 1.0) == 6
+    assert steps.run(20, 1.0) == 6
     assert "utilisation 0.80" in steps.policy.explain()[-1]["words"]
+
+
+def test_a_new_policy_does_not_step_down_at_its_first_samples() -> None:
+    steps = Deployment(thresholds={"down_cooldown_s": 0.0})
+    steps.target = steps.ready = 10
+    reported = steps.context
+
+    def idle(**changes: Any) -> SimpleNamespace:
+        context = reported(**changes)
+        context.raw_metrics |= {BUSY_S: {"replica": [Point(steps.now_s, 0.0)]}}
+        return context
+
+    steps.context = idle  # type: ignore[method-assign]
+    assert steps.run(int(CAREFUL_S), 1.0) == 10
+    assert steps.run(2, 1.0) < 10
 
 
 def test_a_schedule_brings_a_deployment_back_from_none() -> None:
