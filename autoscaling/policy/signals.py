@@ -239,6 +239,11 @@ def _newest_points(by_replica: object) -> list[tuple[float, float]]:
     return [point for _, series in _spread(by_replica) if (point := _last(series)) is not None]
 
 
+def _newest_values(by_replica: object) -> dict[Any, float]:
+    """The newest value of each replica."""
+    return {replica: point[1] for replica, series in _spread(by_replica) if (point := _last(series)) is not None}
+
+
 def _highest(by_replica: object) -> float | None:
     return max((value for _, value in _newest_points(by_replica)), default=None)
 
@@ -248,12 +253,14 @@ def _newest(by_replica: object) -> float:
 
 
 def _curve(metrics: RawMetrics) -> BatchCurve | None:
-    """The replicas' mean; those that have run no batch yet report none."""
-    means = []
-    for name in (CALL_S, ROW_S, MAX_ROWS):
-        newest = _newest_points(metrics.get(name))
-        if not newest:
-            return None
-        means.append(sum(value for _, value in newest) / len(newest))
-    call_s, row_s, max_rows = means
+    """The replicas' mean; those that have run no batch yet report none.
+
+    A level line is most often one through batches of a single size, and does not count beside sloping ones.
+    """
+    calls, rows, sizes = (_newest_values(metrics.get(name)) for name in (CALL_S, ROW_S, MAX_ROWS))
+    lines = [(calls[name], rows[name], sizes[name]) for name in calls if name in rows and name in sizes]
+    lines = [line for line in lines if line[1] > 0.0] or lines
+    if not lines:
+        return None
+    call_s, row_s, max_rows = (sum(values) / len(lines) for values in zip(*lines, strict=True))
     return BatchCurve(call_s, row_s, max(1, round(max_rows))) if call_s + row_s > 0.0 else None

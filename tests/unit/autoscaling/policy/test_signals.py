@@ -100,6 +100,14 @@ def test_a_batch_is_the_mean_of_what_replicas_learned() -> None:
     assert Reader().read({CALL_S: {"a": points((1, 0.1))}}).curve is None
 
 
+def test_a_level_line_counts_only_where_none_slopes() -> None:
+    report = {CALL_S: (0.02, 0.005), ROW_S: (0.0, 0.015), MAX_ROWS: (2.0, 32.0)}
+    metrics = {name: {"a": points((1, a)), "b": points((1, b))} for name, (a, b) in report.items()}
+    assert Reader().read(metrics).curve == BatchCurve(0.005, 0.015, 32)
+    level = {name: {"a": by_replica["a"]} for name, by_replica in metrics.items()}
+    assert Reader().read(level).curve == BatchCurve(0.02, 0.0, 2)
+
+
 def test_the_busy_share_is_that_of_the_last_minute() -> None:
     reader = Reader()
     assert reader.read({BUSY_S: {"a": points((10, 4))}}).busy_ratio is None
