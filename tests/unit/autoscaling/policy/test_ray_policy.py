@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -391,6 +392,33 @@ def test_the_replica_that_serve_brings_up_is_not_taken_before_its_request_is_kno
     deployment.target = deployment.ready = 1
     deployment.reports = False
     assert deployment.run(15, 0.0) == 1
+
+
+@pytest.mark.parametrize(("begins_s", "is_held"), [(-6 * 3600, True), (6 * 3600, False)])
+def test_the_forecast_of_an_hour_ahead_holds_replicas_where_it_expects_requests_only(
+    begins_s: int, is_held: bool
+) -> None:
+    # Twelve busy hours a day, which begin so long before or after the test; a request in a quarter of an hour else.
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    seconds = np.arange(-10 * 86_400, 0)
+    rates = np.maximum(100.0 * np.sin(2.0 * np.pi * (seconds - begins_s) / 86_400), 0.001)
+    deployment.policy.learn(1e9 + float(seconds[0]), np.random.default_rng(0).poisson(rates).tolist())
+    assert deployment.policy._learned.hourly.forecast().bound_per_s > 0.0
+    assert deployment.policy._learned.hourly.forecast().confidence >= 0.8
+    deployment.run(400, 0.0)
+    assert (deployment.target * REPLICA_PER_S >= 45.0) if is_held else (deployment.target == 0)
+
+
+def test_a_night_without_replicas_is_a_night_without_requests() -> None:
+    deployment = Deployment(low=0, keep_alive_s=20.0)
+    deployment.run(300, 5.0)
+    deployment.run(100, 0.0)
+    assert deployment.target == 0
+    history = deployment.policy._learned.hourly._history
+    before = history.num_known
+    deployment.run(3000, 0.0)
+    assert history.num_known == before + 10
+    assert history.values[-9:] == [0.0] * 9
 
 
 def test_reports_that_go_missing_are_no_lack_of_requests() -> None:
