@@ -94,7 +94,8 @@ class Learned:
         if not self._is_open:
             self._is_open = True
             if in_cluster():
-                self._fast, self._slow, self._told = Memory(key), Memory(SEASONS + key), Memory(STATUS + key)
+                self._fast, self._told = Memory(key), Memory(STATUS + key)
+                self._slow = Memory(SEASONS + key, _earlier_days)
         if self._fast is not None and (found := self._fast.received()) is not None:
             try:
                 self.planner.load(found["planner"])
@@ -106,11 +107,8 @@ class Learned:
                 self.is_familiar = True
             except (KeyError, TypeError, ValueError) as error:
                 logger.warning("autoscaling of %s: what was learned is passed over: %s", key, error)
-        if self._slow is not None and (found := self._slow.received()) is not None:
-            try:
-                self.season, self.hourly = Season.from_json(found["season"]), HourAhead.from_json(found["hourly"])
-            except (KeyError, TypeError, ValueError) as error:
-                logger.warning("autoscaling of %s: earlier days are passed over: %s", key, error)
+        if self._slow is not None and (days := self._slow.received()) is not None:
+            self.season, self.hourly = days
 
     def tell(self) -> None:
         """Have what an operator is told written soon, by another thread."""
@@ -142,3 +140,7 @@ class Learned:
             "decisions": self.log.dump(),
             "curve": self.status.curve,
         }
+
+
+def _earlier_days(found: dict[str, Any]) -> tuple[Season, HourAhead]:
+    return Season.from_json(found["season"]), HourAhead.from_json(found["hourly"])

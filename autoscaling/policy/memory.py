@@ -34,16 +34,17 @@ class Memory:
 
     Args:
         key: Of the entry: application and deployment.
+        make: Makes of the entry what is handed over, in the thread: of weeks of rates it takes longer than a call may.
     """
 
-    def __init__(self, key: str) -> None:
-        self._mailbox = _Mailbox(key.encode())
+    def __init__(self, key: str, make: Callable[[dict[str, Any]], Any] = dict) -> None:
+        self._mailbox = _Mailbox(key.encode(), make)
         thread = threading.Thread(target=_keep, args=(self._mailbox,), name="headrace-autoscaling-memory", daemon=True)
         weakref.finalize(self, _close, self._mailbox)
         thread.start()
 
-    def received(self) -> dict[str, Any] | None:
-        """What was kept before, once it has been read; given once."""
+    def received(self) -> Any:
+        """What was made of the entry, once it has been read; given once, else None."""
         found, self._mailbox.received = self._mailbox.received, None
         return found
 
@@ -56,9 +57,9 @@ class Memory:
 class _Mailbox:
     """What the policy and the thread hand each other; single attributes, so that neither waits for a lock."""
 
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.received: dict[str, Any] | None = None
+    def __init__(self, key: bytes, make: Callable[[dict[str, Any]], Any]) -> None:
+        self.key, self.make = key, make
+        self.received: Any = None
         self.to_write: Callable[[], dict[str, Any]] | None = None
         self.changed = threading.Event()
         self.closed = threading.Event()
@@ -131,7 +132,8 @@ def _keep(mailbox: _Mailbox) -> None:
     from ray.experimental.internal_kv import _internal_kv_put
 
     try:
-        mailbox.received = read(mailbox.key.decode())
+        found = read(mailbox.key.decode())
+        mailbox.received = None if found is None else mailbox.make(found)
     except Exception as error:  # without its memory a policy works, it only learns anew
         logger.warning("autoscaling of %s: what was learned cannot be read: %s", mailbox.key.decode(), error)
     while not mailbox.closed.wait(WRITE_S):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from types import ModuleType
 from typing import Any
@@ -56,6 +57,27 @@ def test_what_was_kept_is_received_once_by_the_next(store: Store) -> None:
     second = Memory("app/m")
     assert eventually(second.received) == {"starts": [1.5]}
     assert second.received() is None
+
+
+def test_what_takes_long_to_make_is_made_in_the_thread(store: Store) -> None:
+    store.entries = {b"app/m": b'{"x": 1}'}
+    threads: list[str] = []
+
+    def make(found: dict[str, Any]) -> int:
+        threads.append(threading.current_thread().name)
+        return int(found["x"])
+
+    memory = Memory("app/m", make)
+    assert eventually(memory.received) == 1
+    assert threads == ["headrace-autoscaling-memory"]
+
+
+def test_an_entry_of_which_nothing_can_be_made_is_passed_over(store: Store) -> None:
+    store.entries = {b"app/m": b'{"x": 1}'}
+    memory = Memory("app/m", lambda found: found["y"])
+    memory.keep(lambda: {"y": 2})
+    eventually(lambda: store.entries[b"app/m"] == b'{"y": 2}')
+    assert memory.received() is None
 
 
 def test_the_thread_ends_with_its_policy(store: Store) -> None:

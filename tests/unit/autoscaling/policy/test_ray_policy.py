@@ -230,12 +230,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], dict[str, An
     told: dict[str, Callable[[], dict[str, Any]]] = {}
 
     class Store:
-        def __init__(self, key: str) -> None:
-            self.key, self.before = key, told.get(key)
+        def __init__(self, key: str, make: Callable[[dict[str, Any]], Any] = dict) -> None:
+            self.key, self.make, self.before = key, make, told.get(key)
 
-        def received(self) -> dict[str, Any] | None:
+        def received(self) -> Any:
             before, self.before = self.before, None
-            return None if before is None else json.loads(json.dumps(before()))
+            return None if before is None else self.make(json.loads(json.dumps(before())))
 
         def keep(self, content: Callable[[], dict[str, Any]]) -> None:
             told[self.key] = content
@@ -257,6 +257,16 @@ def test_what_batches_take_is_known_to_the_next_policy(told: dict[str, Callable[
     second.run(10, 0.0)
     assert told["status:default/m-v1-cpu"]()["curve"] == (0.4, 0.1, 8)
     assert told["status:default/m-v1-cpu"]()["now"]["replica_per_s"] == pytest.approx(3 / 0.7)
+
+
+def test_earlier_days_are_known_to_the_next_policy(told: dict[str, Callable[[], dict[str, Any]]]) -> None:
+    first = Deployment()
+    first.run(1805, 10.0)
+    second = Deployment()
+    second.run(1, 0.0)
+    known = second.policy._learned.hourly._history.values
+    assert len(known) >= 5
+    assert known == first.policy._learned.hourly._history.values[: len(known)]
 
 
 def test_what_it_tells_follows_what_it_does_and_its_failures(
