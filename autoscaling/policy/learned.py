@@ -12,7 +12,7 @@ from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.explain import DecisionLog
 from autoscaling.policy.hour_ahead.forecaster import HourAhead
 from autoscaling.policy.losses import Losses
-from autoscaling.policy.memory import SEASONS, STATUS, Memory, in_cluster
+from autoscaling.policy.memory import SEASONS, STATUS, Memory, in_cluster, other_versions, read
 from autoscaling.policy.planner import Planner
 from autoscaling.policy.season import Season
 from autoscaling.policy.starts import Starts
@@ -142,5 +142,13 @@ class Learned:
         }
 
 
-def _earlier_days(found: dict[str, Any]) -> tuple[Season, HourAhead]:
-    return Season.from_json(found["season"]), HourAhead.from_json(found["hourly"])
+def _earlier_days(key: str) -> tuple[Season, HourAhead] | None:
+    """What was kept of them; for a version that is new, the season of the version that was there last.
+
+    Not its rates, from which floors are made: a new version may get a small share of what the other one does.
+    """
+    if (found := read(key)) is not None:
+        return Season.from_json(found["season"]), HourAhead.from_json(found["hourly"])
+    others = [other["season"] for name in other_versions(key) if (other := read(name)) is not None]
+    known = [season for season in others if season["days"]]
+    return (Season.from_json(max(known, key=lambda season: season["days"][-1][0])), HourAhead()) if known else None

@@ -18,6 +18,7 @@ from ray.serve.config import AutoscalingPolicy
 from autoscaling.policy import HeadracePolicy
 from autoscaling.policy.learned import Learned
 from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
+from autoscaling.policy.season import Season
 from autoscaling.policy.signals import (
     BUSY_S,
     CALL_S,
@@ -229,13 +230,16 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], dict[str, An
     """A cluster's store: key to what gives the entry."""
     told: dict[str, Callable[[], dict[str, Any]]] = {}
 
+    def read(key: str) -> dict[str, Any] | None:
+        return json.loads(json.dumps(told[key]())) if key in told else None
+
     class Store:
-        def __init__(self, key: str, make: Callable[[dict[str, Any]], Any] = dict) -> None:
-            self.key, self.make, self.before = key, make, told.get(key)
+        def __init__(self, key: str, recall: Callable[[str], Any] | None = None) -> None:
+            self.key, self.before = key, (recall or read)(key)
 
         def received(self) -> Any:
             before, self.before = self.before, None
-            return None if before is None else self.make(json.loads(json.dumps(before())))
+            return before
 
         def keep(self, content: Callable[[], dict[str, Any]]) -> None:
             told[self.key] = content
@@ -244,6 +248,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], dict[str, An
     names = Learned.recall.__globals__
     monkeypatch.setitem(names, "Memory", Store)
     monkeypatch.setitem(names, "in_cluster", lambda: True)
+    monkeypatch.setitem(names, "read", read)
+    monkeypatch.setitem(names, "other_versions", lambda key: [k for k in told if k.startswith("season:") and k != key])
     return told
 
 
@@ -267,6 +273,22 @@ def test_earlier_days_are_known_to_the_next_policy(told: dict[str, Callable[[], 
     known = second.policy._learned.hourly._history.values
     assert len(known) >= 5
     assert known == first.policy._learned.hourly._history.values[: len(known)]
+
+
+def test_a_new_version_knows_the_season_of_the_one_that_was_there_last(
+    told: dict[str, Callable[[], dict[str, Any]]],
+) -> None:
+    def keep(version: str, season: Season) -> None:
+        told[f"season:default/m-v{version}-cpu"] = lambda: {"season": season.to_json(), "hourly": None}
+
+    keep("0", Season())
+    for version, day in (("1", 11_570), ("2", 11_573), ("3", 11_560)):
+        season = Season()
+        season.load(86_400.0 * day, np.full(1440, 60.0), 60.0)
+        keep(version, season)
+    deployment = Deployment()
+    deployment.policy(deployment.context(deployment_name="m-v4-cpu"))
+    assert [day for day, _ in deployment.policy._learned.season.to_json()["days"]] == [11_573]
 
 
 def test_what_it_tells_follows_what_it_does_and_its_failures(
