@@ -44,11 +44,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Changes in one direction.
+    """Changes in one direction; as it comes, it limits nothing: what is left out is not what Kubernetes would have.
 
     Attributes:
         stabilization_window_s: What was wanted within so long counts too, seconds.
-        policies: What may change; none: everything.
+        policies: What may change; none: everything. The first replica always may, of none there is no share.
         select_policy: Of several rules the one that allows the most (Max) or the least (Min); Disabled: no change.
         tolerance: A change of at most this share of the replicas is none.
     """
@@ -77,10 +77,13 @@ class Behavior:
 
 
 KUBERNETES = Behavior(
-    Direction(0.0, (Rule("Percent", 100, 15), Rule("Pods", 4, 15)), "Max", 0.1),
-    Direction(300.0, (Rule("Percent", 100, 15),), "Max", 0.1),
+    Direction(0.0, (Rule("Percent", 100, 15), Rule("Pods", 4, 15))),
+    Direction(300.0, (Rule("Percent", 100, 15),)),
 )
-"""What Kubernetes does unless told. Source: as above, "Default Behavior"."""
+"""What Kubernetes does unless told, but for its tolerance: that is of the ratio from which it gets the number.
+
+Source: as above, "Default Behavior".
+"""
 
 
 def behavior_of(options: Mapping[str, Any]) -> Behavior:
@@ -137,12 +140,15 @@ class Limiter:
         """The most that was wanted lately, if that is less than there is; the least, if that is more."""
         up_s = self._behavior.scale_up.stabilization_window_s
         down_s = self._behavior.scale_down.stabilization_window_s
-        while self._wanted and self._wanted[0][0] < now_s - max(up_s, down_s):
+        if not self._wanted:
+            # Nothing is known of before; that there are so many is all that says what was wanted.
+            self._wanted.append((now_s, current))
+        while self._wanted and self._wanted[0][0] <= now_s - max(up_s, down_s):
             self._wanted.popleft()
+        least = min((number for at_s, number in self._wanted if at_s > now_s - up_s), default=wanted)
+        most = max((number for at_s, number in self._wanted if at_s > now_s - down_s), default=wanted)
         self._wanted.append((now_s, wanted))
-        least = min(number for at_s, number in self._wanted if at_s >= now_s - up_s)
-        most = max(number for at_s, number in self._wanted if at_s >= now_s - down_s)
-        return min(max(current, least), most)
+        return min(max(current, min(least, wanted)), max(most, wanted))
 
     def _within_rules(self, now_s: float, current: int, wanted: int, way: Direction) -> int:
         while self._changes and self._changes[0][0] < now_s - self._period_s:
@@ -160,5 +166,5 @@ class Limiter:
         if way.select_policy == "Min":
             selected = min(limits, key=lambda limit: sign * limit)
         if sign > 0:
-            return min(wanted, max(selected, current))
+            return min(wanted, max(selected, current, 1))
         return max(wanted, min(selected, current), 0)

@@ -24,6 +24,9 @@ NUM_ERRORS = 360
 MIN_ERRORS = 12
 """With fewer, the highest mean so far is the bound."""
 
+MAX_LEAD_STEPS = 721
+"""An hour, the longest start that is believed, and one step."""
+
 MIN_CONFIDENCE = 0.4
 """Below, a forecast may add capacity to the recent peak and not take any away."""
 
@@ -52,13 +55,13 @@ class _Pending(NamedTuple):
     """Forecasts whose time is not over.
 
     Attributes:
-        made: Step at which they were made.
         due: Step at which their time is over.
+        num_steps: Length of their time.
         rates: One of each predictor, requests a second.
     """
 
-    made: int
     due: int
+    num_steps: int
     rates: NDArray[np.float64]
 
 
@@ -68,9 +71,9 @@ class LeadForecast:
     def __init__(self) -> None:
         self._step = 0
         self._last_rate = self._smoothed = self._trend = 0.0
-        self._means: deque[float] = deque(maxlen=NUM_ERRORS)
+        self._means: deque[float] = deque(maxlen=MAX_LEAD_STEPS)
         self._forecasts: NDArray[np.float64] = np.zeros(len(NAMES))
-        self._pending: deque[_Pending] = deque()
+        self._pending: list[_Pending] = []
         self._errors: NDArray[np.float64] = np.empty((len(NAMES), NUM_ERRORS))
         self._num_errors = 0
 
@@ -79,7 +82,7 @@ class LeadForecast:
 
         Args:
             rate_per_s: Requests a second.
-            num_lead_steps: Steps of the lead time, 1 to `NUM_ERRORS`.
+            num_lead_steps: Steps of the lead time, 1 to `MAX_LEAD_STEPS`.
             season_ratio: What the same time on earlier days says of the highest mean within the lead time, over now.
         """
         self._step += 1
@@ -91,7 +94,7 @@ class LeadForecast:
         damped = DAMPING * (1.0 - DAMPING**num_lead_steps) / (1.0 - DAMPING)
         trend = max(0.0, self._smoothed + self._trend * damped)
         self._forecasts = np.array([mean, trend, mean * season_ratio, 0.0])
-        self._pending.append(_Pending(self._step, self._step + num_lead_steps, self._forecasts))
+        self._pending.append(_Pending(self._step + num_lead_steps, num_lead_steps, self._forecasts))
 
     def bound(self, quantile: float) -> Bound:
         """Give the bound that the best predictor holds with this probability."""
@@ -115,8 +118,8 @@ class LeadForecast:
         oldest = self._num_errors - num_errors
         order = [place % NUM_ERRORS for place in range(oldest, self._num_errors)]
         return {
-            "errors": np.round(self._errors[:, order], 3).tolist(),
-            "means": np.round(list(self._means), 3).tolist(),
+            "errors": [_short(errors) for errors in self._errors[:, order].tolist()],
+            "means": _short(list(self._means)),
             "level": [self._last_rate, self._smoothed, self._trend],
         }
 
@@ -151,23 +154,29 @@ class LeadForecast:
         self._trend = TREND_GAIN * (self._smoothed - before) + (1.0 - TREND_GAIN) * DAMPING * self._trend
 
     def _settle(self) -> None:
-        """Keep the errors of the forecasts whose time is over."""
-        if not self._pending or self._pending[0].due > self._step:
+        """Keep the errors of the forecasts whose time is over: where the lead time shrank, of later ones first."""
+        over = [made for made in self._pending if made.due <= self._step]
+        if not over:
             return
+        self._pending = [made for made in self._pending if made.due > self._step]
         means = list(self._means)
-        while self._pending and self._pending[0].due <= self._step:
-            made, due, rates = self._pending.popleft()
-            # The newest mean is that of this step; a lead time that shrank leaves some that are over for longer.
-            end = len(means) - (self._step - due)
-            actual = max(means[max(0, end - (due - made)) : max(1, end)])
-            self._errors[:, self._num_errors % NUM_ERRORS] = actual - rates
+        for made in over:
+            self._errors[:, self._num_errors % NUM_ERRORS] = max(means[-made.num_steps :]) - made.rates
             self._num_errors += 1
 
 
+def _short(values: list[float]) -> list[float]:
+    """Six digits of each: what is kept stays short, and the rate of one request an hour above 0."""
+    return [float(f"{value:.6g}") for value in values]
+
+
 def _quantiles(rows: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
-    """A quantile of each row, on a line between two values: what `np.quantile` gives, in a third of the time."""
+    """What one more value of each row does not exceed as often as the quantile says, on a line between two values.
+
+    It is as likely to lie in any of the gaps between those there are; beyond them there is nothing to go by.
+    """
     ordered = np.sort(rows, axis=1)
-    place = quantile * (ordered.shape[1] - 1)
+    place = min(max(quantile * (ordered.shape[1] + 1) - 1.0, 0.0), ordered.shape[1] - 1.0)
     low = int(place)
     below, above = ordered[:, low], ordered[:, min(low + 1, ordered.shape[1] - 1)]
     between: NDArray[np.float64] = below + (above - below) * (place - low)

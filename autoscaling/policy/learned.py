@@ -12,7 +12,7 @@ from autoscaling.policy.capacity import BatchCurve
 from autoscaling.policy.explain import DecisionLog
 from autoscaling.policy.hour_ahead.forecaster import HourAhead
 from autoscaling.policy.losses import Losses
-from autoscaling.policy.memory import SEASONS, STATUS, Memory, in_cluster
+from autoscaling.policy.memory import SEASONS, STATUS, Memory, in_cluster, other_versions, read
 from autoscaling.policy.planner import Planner
 from autoscaling.policy.season import Season
 from autoscaling.policy.starts import Starts
@@ -94,7 +94,8 @@ class Learned:
         if not self._is_open:
             self._is_open = True
             if in_cluster():
-                self._fast, self._slow, self._told = Memory(key), Memory(SEASONS + key), Memory(STATUS + key)
+                self._fast, self._told = Memory(key), Memory(STATUS + key)
+                self._slow = Memory(SEASONS + key, _earlier_days)
         if self._fast is not None and (found := self._fast.received()) is not None:
             try:
                 self.planner.load(found["planner"])
@@ -106,11 +107,8 @@ class Learned:
                 self.is_familiar = True
             except (KeyError, TypeError, ValueError) as error:
                 logger.warning("autoscaling of %s: what was learned is passed over: %s", key, error)
-        if self._slow is not None and (found := self._slow.received()) is not None:
-            try:
-                self.season, self.hourly = Season.from_json(found["season"]), HourAhead.from_json(found["hourly"])
-            except (KeyError, TypeError, ValueError) as error:
-                logger.warning("autoscaling of %s: earlier days are passed over: %s", key, error)
+        if self._slow is not None and (days := self._slow.received()) is not None:
+            self.season, self.hourly = days
 
     def tell(self) -> None:
         """Have what an operator is told written soon, by another thread."""
@@ -142,3 +140,15 @@ class Learned:
             "decisions": self.log.dump(),
             "curve": self.status.curve,
         }
+
+
+def _earlier_days(key: str) -> tuple[Season, HourAhead] | None:
+    """What was kept of them; for a version that is new, the season of the version that was there last.
+
+    Not its rates, from which floors are made: a new version may get a small share of what the other one does.
+    """
+    if (found := read(key)) is not None:
+        return Season.from_json(found["season"]), HourAhead.from_json(found["hourly"])
+    others = [other["season"] for name in other_versions(key) if (other := read(name)) is not None]
+    known = [season for season in others if season["days"]]
+    return (Season.from_json(max(known, key=lambda season: season["days"][-1][0])), HourAhead()) if known else None

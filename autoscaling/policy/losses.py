@@ -15,6 +15,10 @@ MEMORY_S = 6.0 * 3600.0
 MIN_WATCHED_S = 1800.0
 """Replica-seconds before which a loss says too little of how often there is one."""
 
+SETTLED_S = 60.0
+"""Losses count once all replicas that were wanted served for so long: a policy is as new as its deployment, and Serve
+replaces the replicas of the one before by stopping some first."""
+
 MAX_SPARE = 10
 
 
@@ -24,10 +28,14 @@ class Losses:
     def __init__(self) -> None:
         self._num_lost = self._watched_s = 0.0
         self._last: tuple[float, int, int] | None = None
+        self._complete_s: float | None = None
+        self._is_settled = False
 
     def update(self, now_s: float, num_ready: int, num_wanted: int) -> None:
         """Take the numbers as they are now; the clock must not fall."""
-        if self._last is not None:
+        if not self._is_settled:
+            self._settle(now_s, num_ready >= num_wanted)
+        elif self._last is not None:
             last_s, last_ready, last_wanted = self._last
             keep = math.exp(-(now_s - last_s) / MEMORY_S)
             self._num_lost *= keep
@@ -36,6 +44,13 @@ class Losses:
             allowed = max(0, last_ready - min(num_wanted, last_wanted))
             self._num_lost += max(0, last_ready - num_ready - allowed)
         self._last = now_s, num_ready, num_wanted
+
+    def _settle(self, now_s: float, is_complete: bool) -> None:
+        if not is_complete:
+            self._complete_s = None
+        elif self._complete_s is None:
+            self._complete_s = now_s
+        self._is_settled = self._complete_s is not None and now_s - self._complete_s >= SETTLED_S
 
     @property
     def per_replica_hour(self) -> float:

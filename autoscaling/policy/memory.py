@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 import weakref
@@ -34,16 +35,18 @@ class Memory:
 
     Args:
         key: Of the entry: application and deployment.
+        recall: Reads what is handed over, by the key, in the thread; None: the entry as it is. To make something of
+            weeks of rates takes longer than a call of the policy may.
     """
 
-    def __init__(self, key: str) -> None:
-        self._mailbox = _Mailbox(key.encode())
+    def __init__(self, key: str, recall: Callable[[str], Any] | None = None) -> None:
+        self._mailbox = _Mailbox(key, recall or read)
         thread = threading.Thread(target=_keep, args=(self._mailbox,), name="headrace-autoscaling-memory", daemon=True)
         weakref.finalize(self, _close, self._mailbox)
         thread.start()
 
-    def received(self) -> dict[str, Any] | None:
-        """What was kept before, once it has been read; given once."""
+    def received(self) -> Any:
+        """What was kept before, once it has been read; given once, else None."""
         found, self._mailbox.received = self._mailbox.received, None
         return found
 
@@ -56,9 +59,9 @@ class Memory:
 class _Mailbox:
     """What the policy and the thread hand each other; single attributes, so that neither waits for a lock."""
 
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.received: dict[str, Any] | None = None
+    def __init__(self, key: str, recall: Callable[[str], Any]) -> None:
+        self.key, self.recall = key, recall
+        self.received: Any = None
         self.to_write: Callable[[], dict[str, Any]] | None = None
         self.changed = threading.Event()
         self.closed = threading.Event()
@@ -77,6 +80,16 @@ def read(key: str) -> dict[str, Any] | None:
     data = _internal_kv_get(key.encode(), namespace=NAMESPACE)
     found = json.loads(data) if data else None
     return found if isinstance(found, dict) else None
+
+
+def other_versions(key: str) -> list[str]:
+    """Keys that differ in the version only, of a deployment `<model>-v<version>-<pool>`; waits for the store."""
+    parts = re.fullmatch("(.*-v).+(-.*)", key)
+    if parts is None:
+        return []
+    begin, end = parts.groups()
+    found = [begin + name for name in _names(begin)]
+    return [other for other in found if other.endswith(end) and len(other) > len(begin + end) and other != key]
 
 
 def read_statuses(prefix: str) -> dict[str, dict[str, Any]]:
@@ -131,9 +144,9 @@ def _keep(mailbox: _Mailbox) -> None:
     from ray.experimental.internal_kv import _internal_kv_put
 
     try:
-        mailbox.received = read(mailbox.key.decode())
+        mailbox.received = mailbox.recall(mailbox.key)
     except Exception as error:  # without its memory a policy works, it only learns anew
-        logger.warning("autoscaling of %s: what was learned cannot be read: %s", mailbox.key.decode(), error)
+        logger.warning("autoscaling of %s: what was learned cannot be read: %s", mailbox.key, error)
     while not mailbox.closed.wait(WRITE_S):
         mailbox.changed.wait()
         mailbox.changed.clear()
@@ -141,9 +154,9 @@ def _keep(mailbox: _Mailbox) -> None:
         if content is None:
             continue
         try:
-            _internal_kv_put(mailbox.key, json.dumps(content()).encode(), overwrite=True, namespace=NAMESPACE)
+            _internal_kv_put(mailbox.key.encode(), json.dumps(content()).encode(), overwrite=True, namespace=NAMESPACE)
         except Exception as error:  # likewise; the next change tries again
-            logger.warning("autoscaling of %s: what was learned is not kept: %s", mailbox.key.decode(), error)
+            logger.warning("autoscaling of %s: what was learned is not kept: %s", mailbox.key, error)
         # It holds the policy, whose end ends this thread.
         del content
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from autoscaling.policy.capacity import BatchCurve, capacity_of, replicas_for
 from autoscaling.policy.demand import LONG_S, SHORT_S, Demand
-from autoscaling.policy.forecast import STEP_S, LeadForecast
+from autoscaling.policy.forecast import MAX_LEAD_STEPS, STEP_S, LeadForecast
 from autoscaling.policy.losses import Losses
 
 Reason = Literal["rate", "forecast", "panic", "backlog", "hold", "utilisation", "silence", "idle"]
@@ -215,7 +215,8 @@ class Planner:
         )
 
     def _step(self, lead_s: float, season_ratio: float) -> None:
-        self._forecast.add(self._demand.rate_per_s(int(STEP_S)), max(1, math.ceil(lead_s / STEP_S)), season_ratio)
+        num_steps = min(max(1, math.ceil(lead_s / STEP_S)), MAX_LEAD_STEPS)
+        self._forecast.add(self._demand.rate_per_s(int(STEP_S)), num_steps, season_ratio)
 
     def learn(self, counts: Sequence[float], startup_s: float, season_ratio: Callable[[int], float]) -> None:
         """Go through arrivals of before, as if they were seen.

@@ -150,7 +150,7 @@ class HeadracePolicy:
         learned.starts.update(now_s, num_ready, max(target, num_ready))
         learned.losses.update(now_s, num_ready, target)
         signals = self._reader.read(context.raw_metrics)
-        self._hear(context, now_s, signals)
+        self._hear(context, now_s, signals, num_ready, target)
         decision = self._wish(context, now_s, signals, num_ready, target)
         decision = self._bounded(context, now_s, decision, target)
         is_change = decision.num_replicas != target
@@ -160,13 +160,15 @@ class HeadracePolicy:
         learned.keep(now_s, is_change)
         return decision.num_replicas
 
-    def _hear(self, context: Any, now_s: float, signals: Signals) -> None:
-        status = self._learned.status
+    def _hear(self, context: Any, now_s: float, signals: Signals, num_ready: int, target: int) -> None:
+        status, epoch_s = self._learned.status, _positive(context.current_time, 0.0)
         if signals.arrived:
-            self._heard_s, status.heard_at_s = now_s, _positive(context.current_time, 0.0)
+            self._heard_s, status.heard_at_s = now_s, epoch_s
         if max(signals.arrived, default=0.0) > MIN_ARRIVED:
             self._asked_s = now_s
-        self._learned.add_arrivals(_positive(context.current_time, 0.0), signals.arrived)
+        # Nobody reports where there is no replica; but then Serve calls the policy only while nothing is asked.
+        is_asleep = target == num_ready == 0 and epoch_s > 0.0 and not signals.arrived
+        self._learned.add_arrivals(epoch_s, (0.0,) if is_asleep else signals.arrived)
         if signals.curve is not None:
             self._learned.hear_curve(signals.curve)
 
@@ -212,10 +214,11 @@ class HeadracePolicy:
             learned.season.ratio(_positive(context.current_time, 0.0), startup_s),
         )
         decision = self._last = learned.planner.decide(sight)
+        is_careful = now_s < (FAMILIAR_S if learned.is_familiar else CAREFUL_S)
         if self._stepper is not None:
-            stepped = self._stepper.wanted(now_s, signals.busy_ratio, target)
+            stepped = self._stepper.wanted(now_s, signals.busy_ratio, target, may_fall=not is_careful)
             return decision._replace(num_replicas=stepped, reason="utilisation", busy_ratio=signals.busy_ratio or 0.0)
-        if decision.num_replicas < target and now_s < (FAMILIAR_S if learned.is_familiar else CAREFUL_S):
+        if decision.num_replicas < target and is_careful:
             return decision._replace(num_replicas=target, reason="hold")
         return decision
 
@@ -225,7 +228,7 @@ class HeadracePolicy:
         low = _whole(context.capacity_adjusted_min_replicas, 0)
         high = max(low, _whole(context.capacity_adjusted_max_replicas, wanted))
         scheduled = self._calendar.bounds(_positive(context.current_time, 0.0))
-        hourly = self._hourly_floor(now_s)
+        hourly = self._hourly_floor(now_s, low)
         floor = min(max(low, scheduled.min_replicas or 0, hourly), high)
         ceiling = high if scheduled.max_replicas is None else max(floor, min(high, scheduled.max_replicas))
         if floor < 1 and target == 0:
@@ -233,7 +236,9 @@ class HeadracePolicy:
             wanted = 0
         elif floor < 1:
             wanted = max(wanted, 1)
-            if now_s - self._asked_s >= self._keep_alive_s:
+            # Only reports tell of requests: where they went missing, their absence is not that of requests.
+            is_deaf = decision.reason == "silence" and self._learned.status.heard_at_s is not None
+            if now_s - self._asked_s >= self._keep_alive_s and not is_deaf:
                 wanted = 0
                 decision = decision._replace(reason="idle", hold_s=now_s - self._asked_s)
         bounded = min(max(wanted, floor), ceiling)
@@ -247,13 +252,17 @@ class HeadracePolicy:
             limits.append(f"behaviour lets {bounded} be {limited} now")
         return decision._replace(num_replicas=min(max(limited, low), high), limited="; ".join(limits))
 
-    def _hourly_floor(self, now_s: float) -> int:
-        """Replicas that the forecast of an hour ahead does not want gone below; 0 where it deserves no trust."""
+    def _hourly_floor(self, now_s: float, low: int) -> int:
+        """Replicas that the forecast of an hour ahead does not want gone below; 0 where it deserves no trust.
+
+        Where there may be none, none are held for less than one request in the time after which the last one goes.
+        """
         if self._min_confidence is None:
             return 0
         capacity = capacity_of(self._learned.planner.curve, self._slo_s)
         startup_s = self._learned.starts.startup_s(now_s)
-        return self._learned.hourly.floor(capacity, startup_s, self._min_confidence) or 0
+        min_mean_per_s = 1.0 / max(self._keep_alive_s, TICK_S) if low == 0 else 0.0
+        return self._learned.hourly.floor(capacity, startup_s, self._min_confidence, min_mean_per_s) or 0
 
 
 class _Clock:

@@ -183,13 +183,17 @@ class Calendar:
 def _holds(cron: Cron, zone: ZoneInfo, duration_s: float, epoch_s: float) -> bool:
     """Whether one of its times lies within the duration before an instant."""
     now = datetime.fromtimestamp(epoch_s, UTC)
-    today = now.astimezone(zone).date()
+    local_now = now.astimezone(zone).replace(tzinfo=None)
+    today = local_now.date()
+    latest = local_now + timedelta(seconds=_MAX_SHIFT_S)
     # A day more on both sides: a local day may begin before, or end after, the day of UTC.
     for days_ago in range(-1, math.ceil(duration_s / 86_400.0) + 2):
         day = today - timedelta(days=days_ago)
         if not cron.holds_on(day):
             continue
         for hour in reversed(cron.hours):
+            if datetime(day.year, day.month, day.day, hour) > latest:
+                continue
             for minute in reversed(cron.minutes):
                 local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
                 since_s = (now - local.astimezone(UTC)).total_seconds()

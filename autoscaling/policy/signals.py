@@ -9,6 +9,7 @@ whole seconds between them.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +31,10 @@ MAX_SECONDS = 60
 FORGET_S = 600.0
 """A router that nothing was heard of for so long is forgotten."""
 
+BUSY_WINDOW_S, MIN_BUSY_WINDOW_S = 60.0, 15.0
+"""Utilisation is that of the last minute, and not known over less than the second: the time that a batch took is
+reported once it is over, so that a moment shows nothing, or a whole batch."""
+
 
 class Point(Protocol):
     """A figure and its instant, as Ray gives it."""
@@ -49,7 +54,7 @@ class Signals(NamedTuple):
         num_ended: Rows whose request ended.
         num_late: Those of them that were refused or late.
         num_queued: Rows that wait at the routers now.
-        busy_ratio: Share of the time in which a replica computed, 0 to 1; None: not reported.
+        busy_ratio: Share of the last minute in which a replica computed, 0 to 1; None: not yet known.
         curve: What a batch takes; None: not reported.
     """
 
@@ -75,7 +80,7 @@ class Reader:
     def __init__(self) -> None:
         self._routers: dict[str, _Router] = {}
         self._taken_s: float | None = None
-        self._busy: dict[Any, tuple[float, float]] = {}
+        self._busy: dict[Any, deque[tuple[float, float]]] = {}
 
     def read(self, metrics: RawMetrics | None) -> Signals:
         """Take what the replicas reported; values that cannot be are passed over.
@@ -134,17 +139,23 @@ class Reader:
         return tuple(arrived)
 
     def _busy_ratio(self, metrics: RawMetrics) -> float | None:
-        """Mean over the replicas that reported twice."""
+        """Mean over the replicas that reported for long enough."""
         ratios = []
-        known: dict[Any, tuple[float, float]] = {}
+        known: dict[Any, deque[tuple[float, float]]] = {}
         for replica, points in _spread(metrics.get(BUSY_S)):
             newest = _last(points)
             if newest is None:
                 continue
-            known[replica] = newest
-            earlier = self._busy.get(replica) or _valid(points)[0]
-            if newest[0] > earlier[0] and newest[1] >= earlier[1]:
-                ratios.append(min((newest[1] - earlier[1]) / (newest[0] - earlier[0]), 1.0))
+            window = known[replica] = self._busy.get(replica) or deque()
+            if window and (newest[0] < window[-1][0] or newest[1] < window[-1][1]):
+                window.clear()
+            if not window or newest[0] > window[-1][0]:
+                window.append(newest)
+            while window[0][0] < newest[0] - BUSY_WINDOW_S:
+                window.popleft()
+            passed_s = newest[0] - window[0][0]
+            if passed_s >= MIN_BUSY_WINDOW_S:
+                ratios.append(min((newest[1] - window[0][1]) / passed_s, 1.0))
         self._busy = known
         return sum(ratios) / len(ratios) if ratios else None
 
@@ -228,6 +239,11 @@ def _newest_points(by_replica: object) -> list[tuple[float, float]]:
     return [point for _, series in _spread(by_replica) if (point := _last(series)) is not None]
 
 
+def _newest_values(by_replica: object) -> dict[Any, float]:
+    """The newest value of each replica."""
+    return {replica: point[1] for replica, series in _spread(by_replica) if (point := _last(series)) is not None}
+
+
 def _highest(by_replica: object) -> float | None:
     return max((value for _, value in _newest_points(by_replica)), default=None)
 
@@ -237,12 +253,14 @@ def _newest(by_replica: object) -> float:
 
 
 def _curve(metrics: RawMetrics) -> BatchCurve | None:
-    """The replicas' mean; those that have run no batch yet report none."""
-    means = []
-    for name in (CALL_S, ROW_S, MAX_ROWS):
-        newest = _newest_points(metrics.get(name))
-        if not newest:
-            return None
-        means.append(sum(value for _, value in newest) / len(newest))
-    call_s, row_s, max_rows = means
+    """The replicas' mean; those that have run no batch yet report none.
+
+    A level line is most often one through batches of a single size, and does not count beside sloping ones.
+    """
+    calls, rows, sizes = (_newest_values(metrics.get(name)) for name in (CALL_S, ROW_S, MAX_ROWS))
+    lines = [(calls[name], rows[name], sizes[name]) for name in calls if name in rows and name in sizes]
+    lines = [line for line in lines if line[1] > 0.0] or lines
+    if not lines:
+        return None
+    call_s, row_s, max_rows = (sum(values) / len(lines) for values in zip(*lines, strict=True))
     return BatchCurve(call_s, row_s, max(1, round(max_rows))) if call_s + row_s > 0.0 else None

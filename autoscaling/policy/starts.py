@@ -10,7 +10,7 @@ NUM_STARTS = 32
 """Starts that are remembered."""
 
 QUANTILE = 0.9
-MAX_STARTUP_S = 1800.0
+MAX_STARTUP_S = 3600.0
 
 
 class Starts:

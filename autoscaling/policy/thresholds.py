@@ -16,7 +16,7 @@ class Thresholds:
         up_cooldown_s: Pause before the next step up, seconds.
         down_ratio: Utilisation up to which there should be fewer.
         down_factor: So many times as many.
-        down_cooldown_s: Pause before the next step down, seconds.
+        down_cooldown_s: Pause before the next step down, seconds; the first look counts as a step.
     """
 
     up_ratio: float = 0.7
@@ -45,23 +45,28 @@ class Stepper:
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
         self._stepped_s = -math.inf
+        self._began_s: float | None = None
 
-    def wanted(self, now_s: float, busy_ratio: float | None, current: int) -> int:
+    def wanted(self, now_s: float, busy_ratio: float | None, current: int, may_fall: bool = True) -> int:
         """Say how many replicas there should be.
 
         Args:
             now_s: The clock, seconds; it must not fall.
             busy_ratio: Utilisation, 0 to 1; None: not known, which changes nothing.
             current: Replicas that were asked for so far; of none, none are made: there is nothing to be busy.
+            may_fall: Whether there may be fewer.
         """
         options = self._thresholds
+        if self._began_s is None:
+            self._began_s = now_s
         if busy_ratio is None or not math.isfinite(busy_ratio) or current < 1:
             return current
-        since_s = now_s - self._stepped_s
+        up_since_s = now_s - self._stepped_s
+        down_since_s = now_s - max(self._stepped_s, self._began_s)
         wanted = current
-        if busy_ratio >= options.up_ratio and since_s >= options.up_cooldown_s:
+        if busy_ratio >= options.up_ratio and up_since_s >= options.up_cooldown_s:
             wanted = math.ceil(current * options.up_factor)
-        elif busy_ratio <= options.down_ratio and since_s >= options.down_cooldown_s:
+        elif may_fall and busy_ratio <= options.down_ratio and down_since_s >= options.down_cooldown_s:
             wanted = max(1, math.floor(current * options.down_factor))
         if wanted != current:
             self._stepped_s = now_s

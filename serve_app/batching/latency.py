@@ -21,11 +21,15 @@ class LatencyFit(NamedTuple):
         call_s: `a`, seconds that a batch costs whatever its size.
         element_s: `b`, seconds that each element (row or token, padding included) adds.
         weight: Batches that the fit remembers, 0 before the first.
+        mean_elements: Elements of those batches on average.
+        sizes_differed: Whether they had several sizes; a line through one size says nothing of others.
     """
 
     call_s: float
     element_s: float
     weight: float
+    mean_elements: float
+    sizes_differed: bool
 
 
 class LatencyModel:
@@ -113,8 +117,7 @@ class LatencyModel:
     def _solve(self) -> None:
         """Find the line with a, b >= 0 that fits best."""
         mean_x, mean_s = self._mean_x, self._mean_s
-        # Below a millionth of the mean size the spread is rounding, not information.
-        element_s = self._sxs / self._sxx if self._sxx > 1e-12 * mean_x * mean_x else 0.0
+        element_s = self._sxs / self._sxx if self._sizes_differed() else 0.0
         if element_s <= 0.0:
             element_s, call_s = 0.0, mean_s
         else:
@@ -127,6 +130,10 @@ class LatencyModel:
         self._call_s = call_s
         self._element_s = element_s
 
+    def _sizes_differed(self) -> bool:
+        # Below a millionth of the mean size the spread is rounding, not information.
+        return self._sxx > 1e-12 * self._mean_x * self._mean_x
+
     def predict_s(self, num_elements: float) -> float | None:
         """Say how long a batch would take, seconds; None before the first observation."""
         if self._weight == 0.0:
@@ -135,4 +142,4 @@ class LatencyModel:
 
     def snapshot(self) -> LatencyFit:
         """The line as it is now."""
-        return LatencyFit(self._call_s, self._element_s, self._weight)
+        return LatencyFit(self._call_s, self._element_s, self._weight, self._mean_x, self._sizes_differed())

@@ -33,7 +33,8 @@ def batch_stats(host: ModelHost) -> dict[str, float]:
     """What a batch of this host takes, as Serve's autoscaling statistics; see `autoscaling.policy.signals`.
 
     A row counts with the elements that rows have had on average so far, and with its preprocessing where that is done
-    in this process: both take the same cores. Nothing before the first batch.
+    in this process: both take the same cores. Nothing before the first batch. Until batches of two sizes ran, the line
+    is level, and batches no larger than those count.
     """
     if host.batcher is None:
         return {}
@@ -46,8 +47,12 @@ def batch_stats(host: ModelHost) -> dict[str, float]:
         max_rows = float(batching.max_rows)
         if batching.max_elements is not None and row_elements > 0.0:
             max_rows = min(max_rows, max(1.0, batching.max_elements / row_elements))
-        row_s = fit.element_s * row_elements
+        call_s, row_s = fit.call_s, fit.element_s * row_elements
         if host.front is not None and host.front.num_rows:
             row_s += host.front.busy_s / host.front.num_rows
-        found |= {CALL_S: fit.call_s, ROW_S: row_s, MAX_ROWS: max_rows}
+        if not fit.sizes_differed and row_elements > 0.0:
+            # At least two: one is what a model says that takes single rows only, whose line is known.
+            max_rows = min(max_rows, max(2.0, fit.mean_elements / row_elements))
+            call_s, row_s = call_s + row_s * max_rows, 0.0
+        found |= {CALL_S: call_s, ROW_S: row_s, MAX_ROWS: max_rows}
     return found

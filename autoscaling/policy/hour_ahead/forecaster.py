@@ -150,19 +150,23 @@ class HourAhead:
         """Give what each predictor says of an hour after the last bin, requests a second."""
         return dict(zip(NAMES, self._made[-1].forecasts.tolist(), strict=True)) if self._made else {}
 
-    def floor(self, capacity: Capacity, within_s: float, min_confidence: float = 0.8) -> int | None:
+    def floor(
+        self, capacity: Capacity, within_s: float, min_confidence: float = 0.8, min_mean_per_s: float = 0.0
+    ) -> int | None:
         """Give the replicas that must not be gone below, or None where no forecast deserves it.
 
         Args:
             capacity: Of one replica.
             within_s: Time in which more could not be had, that of a node's start, seconds; at most the lead.
             min_confidence: That the forecast must have; 0.8 is three days won and none lost, or twelve of fourteen.
+            min_mean_per_s: A bin with a lower mean needs none: bounds are above 0 even where hardly anything comes.
         """
         seasoned = self._history.num_known >= MIN_SEASONS * self._history.num_day_bins
         if not self._made or not seasoned or self._trust.confidence() < min_confidence:
             return None
         num_bins = max(1, math.ceil(min(within_s, self._lead_s) / self._bin_s))
-        rate = max(float(made.bounds[0]) for made in list(self._made)[:num_bins])
+        soon = [made for made in list(self._made)[:num_bins] if made.means[0] >= min_mean_per_s]
+        rate = max((float(made.bounds[0]) for made in soon), default=0.0)
         return replicas_for(rate, capacity, 1.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:

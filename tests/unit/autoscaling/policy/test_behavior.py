@@ -42,6 +42,24 @@ def test_going_up_the_least_of_the_window_counts() -> None:
     assert limiter.limit(61.0, 2, 5) == 5
 
 
+def test_a_limiter_that_saw_nothing_yet_takes_what_there_is_for_wanted() -> None:
+    down = Limiter(Behavior(scale_down=Direction(300.0)))
+    assert down.limit(0.0, 10, 3) == 10
+    assert down.limit(299.0, 10, 4) == 10
+    assert down.limit(300.0, 10, 3) == 4
+    up = Limiter(Behavior(scale_up=Direction(60.0)))
+    assert up.limit(0.0, 2, 9) == 2
+    assert up.limit(60.0, 2, 9) == 9
+
+
+def test_the_first_replica_is_let_through_though_no_share_of_none_is_one() -> None:
+    limiter = Limiter(Behavior(Direction(policies=(Rule("Percent", 100, 60),))))
+    assert limiter.limit(0.0, 0, 4) == 1
+    assert limiter.limit(30.0, 1, 4) == 1
+    assert limiter.limit(60.0, 1, 4) == 2
+    assert Limiter(Behavior(Direction(select_policy="Disabled"))).limit(0.0, 0, 4) == 0
+
+
 def test_a_period_counts_what_was_changed_in_it_both_ways() -> None:
     limiter = Limiter(Behavior(scale_down=Direction(policies=(Rule("Pods", 2, 60),))))
     assert limiter.limit(0.0, 10, 1) == 8

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from autoscaling.policy.forecast import MIN_ERRORS, LeadForecast
+from autoscaling.policy.forecast import MAX_LEAD_STEPS, MIN_ERRORS, LeadForecast, _quantiles
 
 LEAD = 3
 
@@ -76,3 +78,44 @@ def test_a_lead_time_may_change(leads: list[int]) -> None:
         forecast.add(50.0, lead)
     assert forecast._num_errors > MIN_ERRORS
     assert forecast.bound(0.9).rate_per_s == pytest.approx(50.0)
+
+
+def test_with_few_errors_the_largest_is_the_margin() -> None:
+    nine = np.arange(9.0)[None, :]
+    assert _quantiles(nine, 0.9) == 8.0
+    assert _quantiles(nine, 0.5) == 4.0
+    assert _quantiles(nine[:, :1], 0.1) == 0.0
+
+
+def test_a_start_that_hangs_does_not_keep_later_forecasts_from_being_judged() -> None:
+    forecast = LeadForecast()
+    for lead in range(LEAD, MAX_LEAD_STEPS):
+        forecast.add(50.0, lead)
+    before = forecast._num_errors
+    for _ in range(100):
+        forecast.add(50.0, LEAD)
+    assert forecast._num_errors - before >= 95
+
+
+def test_what_is_judged_is_the_time_that_was_forecast() -> None:
+    rates = [float(step % 17) for step in range(60)]
+    forecast = LeadForecast()
+    for step, rate in enumerate(rates):
+        # The first forecast's time is over after those of later ones.
+        forecast.add(rate, 40 if step == 0 else LEAD)
+    means = [rates[0], *((before + after) / 2.0 for before, after in pairwise(rates))]
+    later = [max(means[step + 1 : step + 1 + LEAD]) - means[step] for step in range(1, 60 - LEAD)]
+    found = forecast._errors[0, : forecast._num_errors].tolist()
+    assert found == pytest.approx([*later[:36], max(means[1:41]) - means[0], *later[36:]])
+
+
+def test_tiny_rates_outlast_their_memory() -> None:
+    forecast, again = LeadForecast(), LeadForecast()
+    rng = np.random.default_rng(0)
+    for rate in rng.uniform(0.0001, 0.0004, 200):
+        forecast.add(float(rate), LEAD)
+    again.load(forecast.dump())
+    for one in (forecast, again):
+        one.add(0.0002, LEAD)
+    assert forecast.bound(0.9).rate_per_s > 0.0002
+    assert again.bound(0.9).rate_per_s == pytest.approx(forecast.bound(0.9).rate_per_s, rel=1e-3)

@@ -35,10 +35,23 @@ def test_what_was_to_go_is_no_loss() -> None:
     assert losses.per_replica_hour == 0.0
 
 
+def test_replicas_that_a_new_deployment_replaces_are_no_losses() -> None:
+    losses = Losses()
+    for second in range(400):
+        # Two of ten at a time: they stop, and new ones serve twenty seconds later, for a moment all ten.
+        losses.update(float(second), 10 if second % 40 < 20 or second >= 200 else 8, 10)
+    for second in range(400, 8000):
+        losses.update(float(second), 10, 10)
+    assert losses.per_replica_hour == 0.0
+    losses.update(8000.0, 9, 10)
+    assert losses.per_replica_hour > 0.0
+
+
 def test_one_loss_at_the_start_says_little() -> None:
     losses = Losses()
     losses.update(0.0, 2, 2)
-    losses.update(60.0, 1, 2)
+    losses.update(60.0, 2, 2)
+    losses.update(120.0, 1, 2)
     assert losses.per_replica_hour == 0.0
 
 

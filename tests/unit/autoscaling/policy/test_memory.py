@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from autoscaling.policy.memory import Memory, in_cluster, read, read_decisions, read_statuses
+from autoscaling.policy.memory import Memory, in_cluster, other_versions, read, read_decisions, read_statuses
 
 
 class Store(ModuleType):
@@ -58,6 +59,27 @@ def test_what_was_kept_is_received_once_by_the_next(store: Store) -> None:
     assert second.received() is None
 
 
+def test_what_takes_long_to_make_is_made_in_the_thread(store: Store) -> None:
+    store.entries = {b"app/m": b'{"x": 1}'}
+    threads: list[str] = []
+
+    def recall(key: str) -> int:
+        threads.append(threading.current_thread().name)
+        return int((read(key) or {})["x"])
+
+    memory = Memory("app/m", recall)
+    assert eventually(memory.received) == 1
+    assert threads == ["headrace-autoscaling-memory"]
+
+
+def test_an_entry_of_which_nothing_can_be_made_is_passed_over(store: Store) -> None:
+    store.entries = {b"app/m": b'{"x": 1}'}
+    memory = Memory("app/m", lambda key: (read(key) or {})["y"])
+    memory.keep(lambda: {"y": 2})
+    eventually(lambda: store.entries[b"app/m"] == b'{"y": 2}')
+    assert memory.received() is None
+
+
 def test_the_thread_ends_with_its_policy(store: Store) -> None:
     memory = Memory("app/m")
     mailbox = memory._mailbox
@@ -98,6 +120,13 @@ def test_decisions_of_one_application_are_read_by_deployment(store: Store) -> No
     ]
     assert set(read_statuses("app/")) == {"m", "o"}
     assert read("app/absent") is None
+
+
+def test_other_versions_of_a_deployment_are_found_by_their_names(store: Store) -> None:
+    names = ("m-v1-cpu", "m-v1.5-cpu", "m-v2-cpu", "m-v1-gpu", "n-v1-cpu", "m-v-cpu", "m-cpu")
+    store.entries = {f"season:app/{name}".encode(): b"{}" for name in names}
+    assert other_versions("season:app/m-v2-cpu") == ["season:app/m-v1-cpu", "season:app/m-v1.5-cpu"]
+    assert other_versions("season:app/Preprocessor-image") == []
 
 
 def test_a_process_without_ray_has_no_store(monkeypatch: pytest.MonkeyPatch) -> None:

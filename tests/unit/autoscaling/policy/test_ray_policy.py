@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from ray.serve.config import AutoscalingPolicy
 from autoscaling.policy import HeadracePolicy
 from autoscaling.policy.learned import Learned
 from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
+from autoscaling.policy.season import Season
 from autoscaling.policy.signals import (
     BUSY_S,
     CALL_S,
@@ -228,13 +230,16 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], dict[str, An
     """A cluster's store: key to what gives the entry."""
     told: dict[str, Callable[[], dict[str, Any]]] = {}
 
-    class Store:
-        def __init__(self, key: str) -> None:
-            self.key, self.before = key, told.get(key)
+    def read(key: str) -> dict[str, Any] | None:
+        return json.loads(json.dumps(told[key]())) if key in told else None
 
-        def received(self) -> dict[str, Any] | None:
+    class Store:
+        def __init__(self, key: str, recall: Callable[[str], Any] | None = None) -> None:
+            self.key, self.before = key, (recall or read)(key)
+
+        def received(self) -> Any:
             before, self.before = self.before, None
-            return None if before is None else json.loads(json.dumps(before()))
+            return before
 
         def keep(self, content: Callable[[], dict[str, Any]]) -> None:
             told[self.key] = content
@@ -243,6 +248,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], dict[str, An
     names = Learned.recall.__globals__
     monkeypatch.setitem(names, "Memory", Store)
     monkeypatch.setitem(names, "in_cluster", lambda: True)
+    monkeypatch.setitem(names, "read", read)
+    monkeypatch.setitem(names, "other_versions", lambda key: [k for k in told if k.startswith("season:") and k != key])
     return told
 
 
@@ -256,6 +263,32 @@ def test_what_batches_take_is_known_to_the_next_policy(told: dict[str, Callable[
     second.run(10, 0.0)
     assert told["status:default/m-v1-cpu"]()["curve"] == (0.4, 0.1, 8)
     assert told["status:default/m-v1-cpu"]()["now"]["replica_per_s"] == pytest.approx(3 / 0.7)
+
+
+def test_earlier_days_are_known_to_the_next_policy(told: dict[str, Callable[[], dict[str, Any]]]) -> None:
+    first = Deployment()
+    first.run(1805, 10.0)
+    second = Deployment()
+    second.run(1, 0.0)
+    known = second.policy._learned.hourly._history.values
+    assert len(known) >= 5
+    assert known == first.policy._learned.hourly._history.values[: len(known)]
+
+
+def test_a_new_version_knows_the_season_of_the_one_that_was_there_last(
+    told: dict[str, Callable[[], dict[str, Any]]],
+) -> None:
+    def keep(version: str, season: Season) -> None:
+        told[f"season:default/m-v{version}-cpu"] = lambda: {"season": season.to_json(), "hourly": None}
+
+    keep("0", Season())
+    for version, day in (("1", 11_570), ("2", 11_573), ("3", 11_560)):
+        season = Season()
+        season.load(86_400.0 * day, np.full(1440, 60.0), 60.0)
+        keep(version, season)
+    deployment = Deployment()
+    deployment.policy(deployment.context(deployment_name="m-v4-cpu"))
+    assert [day for day, _ in deployment.policy._learned.season.to_json()["days"]] == [11_573]
 
 
 def test_what_it_tells_follows_what_it_does_and_its_failures(
@@ -356,8 +389,23 @@ def test_schedules_behaviour_and_thresholds_have_their_say() -> None:
         return context
 
     steps.context = busy  # type: ignore[method-assign]
-    assert steps.run(5, 1.0) == 6
+    assert steps.run(20, 1.0) == 6
     assert "utilisation 0.80" in steps.policy.explain()[-1]["words"]
+
+
+def test_a_new_policy_does_not_step_down_at_its_first_samples() -> None:
+    steps = Deployment(thresholds={"down_cooldown_s": 0.0})
+    steps.target = steps.ready = 10
+    reported = steps.context
+
+    def idle(**changes: Any) -> SimpleNamespace:
+        context = reported(**changes)
+        context.raw_metrics |= {BUSY_S: {"replica": [Point(steps.now_s, 0.0)]}}
+        return context
+
+    steps.context = idle  # type: ignore[method-assign]
+    assert steps.run(int(CAREFUL_S), 1.0) == 10
+    assert steps.run(2, 1.0) < 10
 
 
 def test_a_schedule_brings_a_deployment_back_from_none() -> None:
@@ -376,6 +424,52 @@ def test_the_replica_that_serve_brings_up_is_not_taken_before_its_request_is_kno
     deployment.target = deployment.ready = 1
     deployment.reports = False
     assert deployment.run(15, 0.0) == 1
+
+
+@pytest.mark.parametrize(("begins_s", "is_held"), [(-6 * 3600, True), (6 * 3600, False)])
+def test_the_forecast_of_an_hour_ahead_holds_replicas_where_it_expects_requests_only(
+    begins_s: int, is_held: bool
+) -> None:
+    # Twelve busy hours a day, which begin so long before or after the test; a request in a quarter of an hour else.
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    seconds = np.arange(-10 * 86_400, 0)
+    rates = np.maximum(100.0 * np.sin(2.0 * np.pi * (seconds - begins_s) / 86_400), 0.001)
+    deployment.policy.learn(1e9 + float(seconds[0]), np.random.default_rng(0).poisson(rates).tolist())
+    assert deployment.policy._learned.hourly.forecast().bound_per_s > 0.0
+    assert deployment.policy._learned.hourly.forecast().confidence >= 0.8
+    deployment.run(400, 0.0)
+    assert (deployment.target * REPLICA_PER_S >= 45.0) if is_held else (deployment.target == 0)
+
+
+def test_a_night_without_replicas_is_a_night_without_requests() -> None:
+    deployment = Deployment(low=0, keep_alive_s=20.0)
+    deployment.run(300, 5.0)
+    deployment.run(100, 0.0)
+    assert deployment.target == 0
+    history = deployment.policy._learned.hourly._history
+    before = history.num_known
+    deployment.run(3000, 0.0)
+    assert history.num_known == before + 10
+    assert history.values[-9:] == [0.0] * 9
+
+
+def test_reports_that_go_missing_are_no_lack_of_requests() -> None:
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    deployment.run(300, 50.0)
+    serving = deployment.target
+    assert serving > 1
+    deployment.reports = False
+    assert deployment.run(600, 50.0) == serving
+    deployment.reports = True
+    deployment.run(60, 0.0)
+    assert deployment.run(60, 0.0) == 0
+
+
+def test_a_replica_that_was_never_heard_of_goes_after_its_time() -> None:
+    deployment = Deployment(low=0, keep_alive_s=60.0)
+    deployment.reports = False
+    assert deployment.run(59, 0.0) == 1
+    assert deployment.run(5, 0.0) == 0
 
 
 def test_on_the_way_to_none_it_does_not_take_serve_s_stop_at_one_for_a_request() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -60,6 +61,22 @@ def test_a_time_that_is_repeated_counts_once() -> None:
     first = datetime(2026, 10, 25, 0, 35, tzinfo=UTC)
     assert calendar.bounds(first.timestamp()).min_replicas == 1
     assert calendar.bounds((first + timedelta(hours=1)).timestamp()).min_replicas is None
+
+
+def test_only_times_that_may_hold_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: set[tuple[int, int, int]] = set()
+
+    class Counted(datetime):
+        def __new__(cls, *args: Any, **kwargs: Any) -> Counted:
+            made = super().__new__(cls, *args, **kwargs)
+            if made.tzinfo is BERLIN:
+                looked_at.add((made.day, made.hour, made.minute))
+            return made
+
+    monkeypatch.setitem(Calendar.bounds.__globals__, "datetime", Counted)
+    calendar = Calendar([Schedule("* * * * *", 60, "Europe/Berlin", min_replicas=1)])
+    assert calendar.bounds(at("2026-11-27 09:00")).min_replicas == 1
+    assert 0 < len(looked_at) < 250
 
 
 @pytest.mark.parametrize(

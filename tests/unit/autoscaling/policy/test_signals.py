@@ -100,10 +100,32 @@ def test_a_batch_is_the_mean_of_what_replicas_learned() -> None:
     assert Reader().read({CALL_S: {"a": points((1, 0.1))}}).curve is None
 
 
-def test_the_busy_share_is_that_between_two_reports() -> None:
+def test_a_level_line_counts_only_where_none_slopes() -> None:
+    report = {CALL_S: (0.02, 0.005), ROW_S: (0.0, 0.015), MAX_ROWS: (2.0, 32.0)}
+    metrics = {name: {"a": points((1, a)), "b": points((1, b))} for name, (a, b) in report.items()}
+    assert Reader().read(metrics).curve == BatchCurve(0.005, 0.015, 32)
+    level = {name: {"a": by_replica["a"]} for name, by_replica in metrics.items()}
+    assert Reader().read(level).curve == BatchCurve(0.02, 0.0, 2)
+
+
+def test_the_busy_share_is_that_of_the_last_minute() -> None:
     reader = Reader()
     assert reader.read({BUSY_S: {"a": points((10, 4))}}).busy_ratio is None
-    assert reader.read({BUSY_S: {"a": points((12, 5))}}).busy_ratio == pytest.approx(0.5)
+    assert reader.read({BUSY_S: {"a": points((24, 4))}}).busy_ratio is None
+    assert reader.read({BUSY_S: {"a": points((30, 14))}}).busy_ratio == pytest.approx(0.5)
+    assert reader.read({BUSY_S: {"a": points((90, 14))}}).busy_ratio == pytest.approx(0.0)
+    assert reader.read({BUSY_S: {"a": points((91, 2))}}).busy_ratio is None, "a counter that fell begins anew"
+
+
+def test_replicas_that_are_always_busy_look_so_although_long_batches_count_at_their_end() -> None:
+    reader, seen = Reader(), []
+    for second in range(90):
+        totals = {name: 1.8 * math.floor((second + shift) / 1.8) for name, shift in (("a", 0.0), ("b", 0.9))}
+        found = reader.read({BUSY_S: {name: points((second, total)) for name, total in totals.items()}})
+        if found.busy_ratio is not None:
+            seen.append(found.busy_ratio)
+    assert len(seen) == 75
+    assert min(seen) > 0.85
 
 
 def test_a_clock_that_is_set_back_starts_anew() -> None:

@@ -27,6 +27,13 @@ def test_a_start_that_takes_longer_than_all_before_is_noticed_while_it_does() ->
     assert starts.ready_in_s(60.0) == [0.0]
 
 
+def test_starts_of_most_of_an_hour_are_told_from_half_an_hour() -> None:
+    starts = Starts(5.0)
+    starts.update(0.0, 1, 2)
+    starts.update(3000.0, 2, 2)
+    assert starts.startup_s(3000.0) == 3000.0
+
+
 def test_of_those_no_longer_wanted_the_newest_go() -> None:
     starts = Starts(10.0)
     starts.update(0.0, 0, 1)

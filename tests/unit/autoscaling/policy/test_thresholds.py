@@ -20,6 +20,19 @@ def test_it_steps_up_and_down_with_a_pause_after_each_step() -> None:
     assert stepper.wanted(1501.0, 0.3, 6) == 4
 
 
+def test_the_first_look_is_followed_by_a_pause_before_a_step_down() -> None:
+    stepper = Stepper(Thresholds(down_cooldown_s=600.0))
+    assert stepper.wanted(50.0, 0.0, 10) == 10
+    assert stepper.wanted(649.0, 0.0, 10) == 10
+    assert stepper.wanted(650.0, 0.0, 10) == 7
+
+
+def test_a_step_down_that_may_not_be_is_none() -> None:
+    stepper = Stepper(Thresholds(down_cooldown_s=0.0))
+    assert stepper.wanted(0.0, 0.0, 10, may_fall=False) == 10
+    assert stepper.wanted(1.0, 0.9, 10, may_fall=False) == 15, "no pause was begun"
+
+
 def test_the_last_replica_stays_and_the_unknown_changes_nothing() -> None:
     stepper = Stepper(Thresholds())
     assert stepper.wanted(0.0, 0.0, 1) == 1

@@ -36,6 +36,14 @@ def test_those_that_start_count_as_idle_when_more_are_wanted() -> None:
     assert scaler()(seen(15.0, 4, 15.0, starting=2)) == 2
 
 
+def test_the_tolerance_is_of_the_ratio_alone() -> None:
+    made = HpaScaler(target_ratio=0.5)
+    made(seen(0.0, 10, 0.0))
+    # A ratio of 0.88 is out of the tolerance, though the nine that it asks for are within a tenth of ten.
+    wanted = [made(seen(15.0 * look, 10, 66.0 * look)) for look in range(1, 22)]
+    assert wanted[-1] == 9
+
+
 def test_kubernetes_own_behaviour_limits_it() -> None:
     made = HpaScaler(target_ratio=0.5)
     made(seen(0.0, 4, 0.0))

@@ -33,7 +33,7 @@ def assert_predicts(model: LatencyModel, call_s: float, element_s: float, tolera
 def test_nothing_is_promised_before_the_first_batch() -> None:
     model = LatencyModel()
     assert model.predict_s(1) is None
-    assert model.snapshot() == (0.0, 0.0, 0.0)
+    assert model.snapshot() == (0.0, 0.0, 0.0, 0.0, False)
 
 
 def test_one_size_promises_only_what_was_measured() -> None:
@@ -42,6 +42,18 @@ def test_one_size_promises_only_what_was_measured() -> None:
         model.observe(8, 0.02)
     assert model.predict_s(1) == pytest.approx(0.02)
     assert model.predict_s(64) == pytest.approx(0.02)
+    assert model.snapshot()[3:] == (8.0, False)
+
+
+def test_a_level_line_says_whether_it_was_seen_at_several_sizes() -> None:
+    model = LatencyModel()
+    for num_elements in (1, 8, 32):
+        model.observe(num_elements, 0.02)
+    fit = model.snapshot()
+    assert (fit.element_s, fit.sizes_differed) == (0.0, True)
+    assert 1.0 < fit.mean_elements < 32.0
+    model.observe(32, 0.001)
+    assert model.snapshot()[3:] == (32.0, False), "what was seen before was no measure of it"
 
 
 @given(call_s=CALL_S, element_s=ELEMENT_S, seed=st.integers(0, 10_000))

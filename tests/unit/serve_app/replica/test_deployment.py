@@ -13,6 +13,7 @@ import torch
 from autoscaling.policy.signals import BUSY_S, CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
 from models.errors import LoadError
 from models.model import Compute
+from serve_app.batching.latency import LatencyModel
 from serve_app.dispatch.load import Load
 from serve_app.messages import InferenceResponse
 from serve_app.replica import deployment
@@ -176,8 +177,35 @@ def test_it_reports_what_its_routers_are_asked_and_what_its_batches_take(tmp_pat
             OFFERED: 9, ENDED: 8, LATE: 1, QUEUED: 2
         }  # fmt: skip
         assert stats[CALL_S] + stats[ROW_S] > 0.0
-        assert stats[MAX_ROWS] == made._host.manifest.batching.max_rows
+        assert 1 <= stats[MAX_ROWS] <= made._host.manifest.batching.max_rows
         assert stats[BUSY_S] > 0.0
+        await made._host.drain()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("max_rows", "batches", "reported"),
+    [
+        (32, [(1, 0.020), (3, 0.050)], (0.005, 0.015, 32)),
+        (32, [(1, 0.020), (3, 0.020)], (0.020, 0.0, 32)),
+        (32, [(3, 0.050), (3, 0.050)], (0.050, 0.0, 3)),
+        # Not one: that is what a model says of which more is not to be known.
+        (32, [(1, 0.020), (1, 0.020)], (0.020, 0.0, 2)),
+        (1, [(1, 0.020), (1, 0.020)], (0.020, 0.0, 1)),
+    ],
+)
+def test_batches_larger_than_were_seen_are_promised_only_by_a_line_through_two_sizes(
+    tmp_path: Path, max_rows: int, batches: list[tuple[int, float]], reported: tuple[float, float, int]
+) -> None:
+    async def scenario() -> None:
+        made = await replica(tmp_path, batching={"max_rows": max_rows})
+        await made.infer_many("target", [request()])
+        made._host.latency = LatencyModel()
+        for num_elements, seconds in batches:
+            made._host.latency.observe(num_elements, seconds)
+        stats = made.record_autoscaling_stats()
+        assert (stats[CALL_S], stats[ROW_S], stats[MAX_ROWS]) == pytest.approx(reported)
         await made._host.drain()
 
     run(scenario)

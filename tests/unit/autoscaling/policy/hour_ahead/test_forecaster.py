@@ -94,6 +94,13 @@ def test_a_floor_looks_as_far_as_it_is_asked_to() -> None:
     assert soon < later == math.ceil(hourly.forecast().bound_per_s / 10.0)
 
 
+def test_a_bin_in_which_hardly_anything_is_forecast_may_need_no_floor() -> None:
+    hourly, _, _ = forecasts(daily(5, np.random.default_rng(3))[: 4 * DAY + 16])
+    means = [float(made.means[0]) for made in hourly._made]
+    assert hourly.floor(CAPACITY, 1e9, 0.0, min(means)) == hourly.floor(CAPACITY, 1e9, 0.0)
+    assert hourly.floor(CAPACITY, 1e9, 0.0, max(means) + 1.0) == 0
+
+
 @pytest.mark.parametrize("quantile", [0.8, 0.95])
 def test_a_bound_holds_as_often_as_it_says(quantile: float) -> None:
     rng = np.random.default_rng(4)
