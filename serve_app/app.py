@@ -29,9 +29,10 @@ from serve_app.replica.host import InFront
 from serve_app.reservation import HUB, HUB_CPUS, ROUTER, actor_options, deployment_name, preprocessor_name
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
+from serve_app.router.work import FIRST_CURVE
 from serve_app.scaling import Autoscaling
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
-from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
+from serve_app.settings import Limits, Pool, Replicated, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
 
 # Serve's access log alone is a tenth of the router's CPU under load, and its other line per request a twentieth.
@@ -81,15 +82,16 @@ class _Graph:
         )(TelemetryHub)
         router = serve.deployment(
             name=ROUTER,
-            num_replicas=settings.router.num_replicas,
             ray_actor_options={"num_cpus": settings.router.num_cpus},
             # Admission is the router's own: Serve's rejections are plain text that OIP clients cannot read.
             max_ongoing_requests=100_000,
             graceful_shutdown_timeout_s=self._settings.drain_s,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
+            **replica_options(settings.router, {"curve": list(FIRST_CURVE)}),
         )(serve.ingress()(Router))
-        return router.bind(plans, settings.router, hub.bind([ROUTER, *self._names], self._scaled))
+        self._note(ROUTER, settings.router.autoscaling)
+        return router.bind(plans, settings.router, hub.bind(self._names, self._scaled))
 
     def _note(self, name: str, autoscaling: Autoscaling | None) -> None:
         """Remember a deployment for the metrics."""
@@ -109,7 +111,7 @@ class _Graph:
                 )
             front = _in_front(source.manifest, pool.threads) if placement == "replica" else None
             settings = self._settings
-            num_callers = settings.preprocessors.max_replicas if placement == "own" else settings.router.num_replicas
+            num_callers = (settings.preprocessors if placement == "own" else settings.router).max_replicas
             deployment = serve.deployment(
                 name=name,
                 ray_actor_options=actor_options(pool),
@@ -216,7 +218,7 @@ def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
     )
 
 
-def replica_options(options: Pool | Preprocessors, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def replica_options(options: Replicated, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """How many replicas a deployment has.
 
     Args:

@@ -29,6 +29,7 @@ from serve_app.replica.readings import batcher_readings
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.router.pools import PoolRoute
 from serve_app.router.service import InferenceService
+from serve_app.router.work import RouterWork
 from serve_app.settings import Pool
 from serve_app.settings import Router as RouterSettings
 from serve_app.telemetry import Reading, Snapshot, Telemetry
@@ -75,6 +76,7 @@ class Router:
             self._collect_autoscaling,
             settings.default_budget_s,
         )
+        self._work = RouterWork()
         self._telemetry.add_source(self._readings)
 
     async def __serve_build_asgi_app__(self) -> HttpIngress:
@@ -115,6 +117,11 @@ class Router:
             if host.batcher is not None and not host.batcher.healthy:
                 route.update([host.status])
                 raise RuntimeError("the batcher of {} version {} stopped".format(*_names(host)))
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the router's own scaling policy sees of this replica; Serve asks where it has one."""
+        replica = serve.get_replica_context().replica_id.unique_id
+        return self._work.stats(replica, self._service.num_offered, self._service.num_ended)
 
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""

@@ -104,6 +104,19 @@ def test_the_router_is_the_ingress_and_refuses_nothing_that_its_own_admission_ta
     assert router.max_ongoing_requests >= 10_000
 
 
+def test_the_router_follows_its_load_and_every_router_may_call(root: Path) -> None:
+    scaling = {"min_replicas": 2, "max_replicas": 6, "thresholds": {"up_ratio": 0.6}}
+    graph = build(root, {"name": "m"}, router={"autoscaling": scaling})
+    config = graph.deployments["Router"]._deployment_config.autoscaling_config
+    assert (config.min_replicas, config.max_replicas) == (2, 6)
+    assert config.policy.policy_kwargs["curve"] == [0.002, 0.0, 1]
+    assert config.policy.policy_kwargs["thresholds"]["up_ratio"] == 0.6
+    assert isinstance(config.policy.get_policy()(**config.policy.policy_kwargs)(None), tuple)
+    assert graph.scaled["Router"].max_replicas == 6
+    limits = Limits()
+    assert graph.deployments["m-v1-cpu"].max_ongoing_requests >= 6 * limits.max_calls_per_replica + SPARE_CALLS
+
+
 def test_settings_come_from_a_file_too(root: Path) -> None:
     path = root / "settings.yaml"
     path.write_text(f"repositories: ['{root}']\nmodels: [{{name: m}}]\n")

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from autoscaling.policy.signals import BUSY_S, ENDED, OFFERED
 from models.errors import FileError, ModelUnavailable
 from models.source import ModelSource, Transform
 from serve_app.dispatch.dispatcher import Dispatcher
@@ -20,6 +22,7 @@ from serve_app.dispatch.limits import DispatchLimits
 from serve_app.ingress.http import HttpIngress
 from serve_app.messages import InferenceRequest, Result
 from serve_app.preprocessing.stage import in_front
+from serve_app.router import deployment
 from serve_app.router.deployment import Router, _load_in_front, needs_of
 from serve_app.router.plan import ModelPlan
 from serve_app.settings import Pool
@@ -157,3 +160,18 @@ def test_preprocessing_in_the_router_runs_before_the_call() -> None:
 )
 def test_what_a_pool_needs_in_words(pool: Pool, words: str) -> None:
     assert needs_of(pool) == words
+
+
+def test_the_router_s_own_policy_is_told_of_its_requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r#1"))
+    monkeypatch.setattr(deployment, "serve", SimpleNamespace(get_replica_context=lambda: context))
+
+    async def test(router: Router) -> None:
+        await router.infer("m", {"x": np.ones((5, 3), np.float32)})
+        with pytest.raises(Exception, match="nosuch"):
+            await router.infer("nosuch", {})
+        stats = router.record_autoscaling_stats()
+        assert (stats[OFFERED + "r#1"], stats[ENDED + "r#1"]) == (2, 2), "requests, not rows"
+        assert stats[BUSY_S] > 0.0
+
+    run([local_plan(tmp_path)], test)
