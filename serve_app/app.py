@@ -66,6 +66,7 @@ class _Graph:
         self._profiles: Profiles = read_profiles(Path(settings.profiles)) if settings.profiles is not None else {}
         self._names: list[str] = []
         self._scaled: dict[str, Autoscaling] = {}
+        self._promises: dict[str, Autoscaling] = {}
         self._models: dict[str, Any] = {}
         self._targets: dict[str, dict[str, PreprocessingTarget]] = {}
 
@@ -91,7 +92,7 @@ class _Graph:
             **replica_options(settings.router, {"curve": list(FIRST_CURVE)}),
         )(serve.ingress()(Router))
         self._note(ROUTER, settings.router.autoscaling)
-        return router.bind(plans, settings.router, hub.bind(self._names, self._scaled))
+        return router.bind(plans, settings.router, hub.bind(self._names, self._scaled, self._promises))
 
     def _note(self, name: str, autoscaling: Autoscaling | None) -> None:
         """Remember a deployment for the metrics."""
@@ -183,11 +184,14 @@ class _Graph:
         preprocessing = source.manifest.preprocessing
         entry = preprocessors[preprocessing.kind] if placement == "own" and preprocessing is not None else handle
         in_front = self._settings.preprocessors.autoscaling
-        scalings = [pool.autoscaling, in_front if entry is not handle else None]
-        slos_s = [scaling.counted_slo_s() for scaling in scalings if scaling is not None]
-        counted_slo_s = next((slo_s for slo_s in slos_s if slo_s), None)
-        is_direct = self._is_direct(pool.autoscaling if entry is handle else in_front)
-        return RemotePool(pool, entry, handle, name, front, is_direct, counted_slo_s)
+        stages = [(handle, pool.autoscaling), *([] if entry is handle else [(entry, in_front)])]
+        needed = tuple(stage for stage, scaling in stages if scaling is None or scaling.min_replicas > 0)
+        counted_slo_s = None
+        for _, scaling in stages:
+            if counted_slo_s is None and scaling is not None and scaling.counted_slo_s() is not None:
+                self._promises[name], counted_slo_s = scaling, scaling.counted_slo_s()
+        is_direct = self._is_direct(stages[-1][1])
+        return RemotePool(pool, entry, handle, name, needed, front, is_direct, counted_slo_s)
 
     def _is_direct(self, scaling: Autoscaling | None) -> bool:
         """Serve's own policy scales by the calls that Serve itself carries."""

@@ -31,10 +31,16 @@ class TelemetryHub:
     Args:
         deployments: Names of the deployments to ask, in this application.
         scaled: Options of those that Headrace's policy scales, by name.
+        promises: Options by which routers count what is late; see `scaling_readings`.
     """
 
-    async def __init__(self, deployments: Sequence[str], scaled: Mapping[str, Autoscaling]) -> None:  # type: ignore[misc]
-        self._deployments, self._scaled = tuple(deployments), scaled
+    async def __init__(  # type: ignore[misc]
+        self,
+        deployments: Sequence[str],
+        scaled: Mapping[str, Autoscaling],
+        promises: Mapping[str, Autoscaling],
+    ) -> None:
+        self._deployments, self._scaled, self._promises = tuple(deployments), scaled, promises
         self._last: dict[str, tuple[float, Snapshot]] = {}
         self._ended: Snapshot = ()
 
@@ -55,14 +61,12 @@ class TelemetryHub:
         """The policies' own, by way of the cluster's store."""
         if not self._scaled:
             return ()
-        prefix = f"{serve.get_replica_context().app_name}/"
         statuses: Mapping[str, Mapping[str, Any]] = {}
         try:
-            reading = asyncio.get_running_loop().run_in_executor(None, read_statuses, prefix)
-            statuses = await asyncio.wait_for(reading, SCRAPE_TIMEOUT_S)
+            statuses = await _read_statuses()
         except Exception as error:  # likewise a store that is away
             logger.warning("no metrics of scaling: %s: %s", type(error).__name__, error)
-        return snapshot_of(scaling_readings(self._scaled, statuses, time.time()))
+        return snapshot_of(scaling_readings(self._scaled, self._promises, statuses, time.time()))
 
     async def _ask(self, deployment: str) -> list[tuple[str, Snapshot]]:
         handle = serve.get_deployment_handle(deployment, serve.get_replica_context().app_name)
@@ -72,3 +76,10 @@ class TelemetryHub:
         except Exception as error:  # a deployment that cannot answer must not hide the others' metrics
             logger.warning("no metrics from deployment %s: %s: %s", deployment, type(error).__name__, error)
             return []
+
+
+async def _read_statuses() -> Mapping[str, Mapping[str, Any]]:
+    """What the scaling policies of this application say of themselves."""
+    prefix = f"{serve.get_replica_context().app_name}/"
+    reading = asyncio.get_running_loop().run_in_executor(None, read_statuses, prefix)
+    return await asyncio.wait_for(reading, SCRAPE_TIMEOUT_S)

@@ -37,12 +37,14 @@ class Graph(NamedTuple):
         plans: What the router is built with, by model.
         hub: Names of the deployments whose metrics are added up.
         scaled: Options of those that Headrace's policy scales.
+        promises: Options by which the routers count what is late.
     """
 
     deployments: dict[str, Any]
     plans: dict[str, ModelPlan]
     hub: list[str]
     scaled: dict[str, Autoscaling]
+    promises: dict[str, Autoscaling]
 
     @property
     def models(self) -> list[str]:
@@ -113,6 +115,7 @@ def test_the_router_follows_its_load_and_every_router_may_call(root: Path) -> No
     assert config.policy.policy_kwargs["thresholds"]["up_ratio"] == 0.6
     assert isinstance(config.policy.get_policy()(**config.policy.policy_kwargs)(None), tuple)
     assert graph.scaled["Router"].max_replicas == 6
+    assert graph.promises == {}, "it makes none for a pool"
     limits = Limits()
     assert graph.deployments["m-v1-cpu"].max_ongoing_requests >= 6 * limits.max_calls_per_replica + SPARE_CALLS
 
@@ -304,6 +307,27 @@ def test_preprocessing_follows_its_load_too_and_hears_of_it_from_the_router(tmp_
     (pool,) = graph.plans["f"].versions["1"].pools
     assert isinstance(pool, RemotePool)
     assert pool.counted_slo_s == 0.5
+    assert graph.promises["f-v1-cpu"].slo_s == 0.5, "under the name that the routers count by"
+    assert list(graph.promises) == ["f-v1-cpu"]
+
+
+@pytest.mark.parametrize(
+    ("model", "before", "needed"),
+    [
+        (1, 1, ["f-v1-cpu", "Preprocessor-image"]),
+        (0, 1, ["Preprocessor-image"]),
+        (1, 0, ["f-v1-cpu"]),
+        (0, 0, []),
+    ],
+)
+def test_readiness_waits_for_what_never_scales_to_zero(
+    tmp_path: Path, model: int, before: int, needed: list[str]
+) -> None:
+    write_front(tmp_path, "f", "image")
+    pools = [{"autoscaling": {"min_replicas": model}}]
+    options = {"preprocessors": {"autoscaling": {"min_replicas": before}}}
+    pool = build(tmp_path, {"name": "f", "preprocessing": "own", "pools": pools}, **options).pool("f")
+    assert [name_of(handle) for handle in pool.needed] == needed
 
 
 def test_the_hub_knows_what_headrace_scales(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
 
 async def hub(**scaled: Autoscaling) -> TelemetryHub:
     made = TelemetryHub.__new__(TelemetryHub)
-    await made.__init__(["Router", "m"], scaled)  # type: ignore[misc]
+    await made.__init__(["Router", "m"], scaled, scaled)  # type: ignore[misc]
     return made
 
 
