@@ -190,6 +190,12 @@ class Settings(Strict):
     drain_s: float = Field(
         30.0, gt=0, description="A replica that is to end first finishes what it has begun, for at most this long."
     )
+    nodes_ahead: bool = Field(
+        False,
+        description="Ask Ray's autoscaler for nodes an hour before the forecast fills them; see docs/autoscaling.md. "
+        "Nothing else in the cluster may call `request_resources`, and `max_replicas` must fit on the node groups at "
+        "their largest: Ray drops a request for more as a whole.",
+    )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()
 

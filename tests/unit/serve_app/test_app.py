@@ -17,6 +17,7 @@ from serve_app.app import (
     dispatch_limits,
     replica_options,
 )
+from serve_app.node_floor import Reserved
 from serve_app.preprocessing.deployment import PreprocessingTarget
 from serve_app.profiles import Profile, write_profiles
 from serve_app.replica.deployment import ModelReplica
@@ -38,6 +39,7 @@ class Graph(NamedTuple):
         hub: Names of the deployments whose metrics are added up.
         scaled: Options of those that Headrace's policy scales.
         promises: Options by which the routers count what is late.
+        reserved: What the hub asks nodes for; None: it asks for none.
     """
 
     deployments: dict[str, Any]
@@ -45,6 +47,7 @@ class Graph(NamedTuple):
     hub: list[str]
     scaled: dict[str, Autoscaling]
     promises: dict[str, Autoscaling]
+    reserved: list[Reserved] | None
 
     @property
     def models(self) -> list[str]:
@@ -118,6 +121,19 @@ def test_the_router_follows_its_load_and_every_router_may_call(root: Path) -> No
     assert graph.promises == {}, "it makes none for a pool"
     limits = Limits()
     assert graph.deployments["m-v1-cpu"].max_ongoing_requests >= 6 * limits.max_calls_per_replica + SPARE_CALLS
+
+
+def test_nodes_are_asked_for_where_they_are_wanted_for_every_deployment(tmp_path: Path) -> None:
+    write_front(tmp_path, "f", "image")
+    model = {"name": "f", "preprocessing": "own", "pools": [{"num_cpus": 2, "autoscaling": {"max_replicas": 9}}]}
+    options = {"preprocessors": {"num_replicas": 3}, "router": {"num_cpus": 0.5}}
+    assert build(tmp_path, model, **options).reserved is None
+    assert build(tmp_path, model, nodes_ahead=True, **options).reserved == [
+        Reserved("f-v1-cpu", {"CPU": 2.0}, 1, 9),
+        Reserved("Preprocessor-image", {"CPU": 0.25}, 3, 3),
+        Reserved("Router", {"CPU": 0.5}, 1, 1),
+        Reserved("TelemetryHub", {"CPU": 0.05}, 1, 1),
+    ]
 
 
 def test_settings_come_from_a_file_too(root: Path) -> None:
