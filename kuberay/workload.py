@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from serve_app.reservation import HUB, HUB_CPUS, ROUTER, actor_options, deployment_name, preprocessor_name
+from serve_app.reservation import (
+    HUB,
+    HUB_CPUS,
+    ROUTER,
+    actor_options,
+    deployment_name,
+    preprocessor_name,
+    ray_resources,
+)
 from serve_app.selection import Selected, preprocessing_placement, select_models
-from serve_app.settings import Pool, Preprocessors, Settings
+from serve_app.settings import Preprocessors, Settings
 
 CPU, GPU, MEMORY = "CPU", "GPU", "memory"
 """Ray's own names of resources; memory is in bytes."""
@@ -79,7 +87,8 @@ def _pools(model: Selected) -> Iterator[Deployment]:
         for pool in model.options.pools:
             waits = pool.device == "gpu" and pool.start == "auto"
             name = deployment_name(source.manifest, pool)
-            yield Deployment(name, "model", _resources(actor_options(pool)), *_bounds(pool), waits)
+            resources = ray_resources(actor_options(pool))
+            yield Deployment(name, "model", resources, pool.min_replicas, pool.max_replicas, waits)
 
 
 def _preprocessors(options: Preprocessors, selected: Iterable[Selected]) -> Iterator[Deployment]:
@@ -90,22 +99,11 @@ def _preprocessors(options: Preprocessors, selected: Iterable[Selected]) -> Iter
         if source.manifest.preprocessing and preprocessing_placement(model.options, source.manifest) == "own"
     }
     for kind in sorted(kinds):
-        resources = _resources({"num_cpus": options.num_cpus})
-        yield Deployment(preprocessor_name(kind), "preprocessor", resources, *_bounds(options))
+        name, resources = preprocessor_name(kind), ray_resources({"num_cpus": options.num_cpus})
+        yield Deployment(name, "preprocessor", resources, options.min_replicas, options.max_replicas)
 
 
 def _router(settings: Settings) -> Deployment:
     options = settings.router
-    resources = _resources({"num_cpus": options.num_cpus})
-    return Deployment(ROUTER, "router", resources, options.num_replicas, options.num_replicas)
-
-
-def _bounds(options: Pool | Preprocessors) -> tuple[int, int]:
-    scaling = options.autoscaling
-    return scaling.min_replicas if scaling is not None else options.num_replicas, options.max_replicas
-
-
-def _resources(options: Mapping[str, Any]) -> dict[str, float]:
-    """Ray's names for what the options of an actor reserve."""
-    named = {CPU: options["num_cpus"], GPU: options.get("num_gpus", 0), MEMORY: options.get("memory", 0)}
-    return {name: float(amount) for name, amount in (named | options.get("resources", {})).items() if amount}
+    resources = ray_resources({"num_cpus": options.num_cpus})
+    return Deployment(ROUTER, "router", resources, options.min_replicas, options.max_replicas)

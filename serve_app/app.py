@@ -21,17 +21,27 @@ from ray.serve.handle import DeploymentHandle
 from models.manifest import ImageSpec, Manifest
 from models.source import ModelSource
 from serve_app.dispatch.limits import DispatchLimits
+from serve_app.node_floor import Reserved
 from serve_app.preprocessing.deployment import PreprocessingTarget, Preprocessor
 from serve_app.preprocessing.stage import in_front
 from serve_app.profiles import Profiles, read_profiles
 from serve_app.replica.deployment import ModelReplica
 from serve_app.replica.host import InFront
-from serve_app.reservation import HUB, HUB_CPUS, ROUTER, actor_options, deployment_name, preprocessor_name
+from serve_app.reservation import (
+    HUB,
+    HUB_CPUS,
+    ROUTER,
+    actor_options,
+    deployment_name,
+    preprocessor_name,
+    ray_resources,
+)
 from serve_app.router.deployment import Router
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
+from serve_app.router.work import FIRST_CURVE
 from serve_app.scaling import Autoscaling
 from serve_app.selection import Selected, describe_served, preprocessing_placement, select_models
-from serve_app.settings import Limits, Pool, Preprocessors, Settings, SettingsError, resolve_arguments
+from serve_app.settings import Limits, Pool, Replicated, Settings, SettingsError, resolve_arguments
 from serve_app.telemetry_hub import TelemetryHub
 
 # Serve's access log alone is a tenth of the router's CPU under load, and its other line per request a twentieth.
@@ -63,8 +73,9 @@ class _Graph:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._profiles: Profiles = read_profiles(Path(settings.profiles)) if settings.profiles is not None else {}
-        self._names: list[str] = []
+        self._reserved: list[Reserved] = []
         self._scaled: dict[str, Autoscaling] = {}
+        self._promises: dict[str, Autoscaling] = {}
         self._models: dict[str, Any] = {}
         self._targets: dict[str, dict[str, PreprocessingTarget]] = {}
 
@@ -76,26 +87,32 @@ class _Graph:
                 self._bind_pools(model, source)
         preprocessors = {kind: self._bind_preprocessor(kind) for kind in self._targets}
         plans = [self._plan(model, preprocessors) for model in selected]
-        hub = serve.deployment(
-            name=HUB, num_replicas=1, ray_actor_options={"num_cpus": HUB_CPUS}, logging_config=LOGGING
-        )(TelemetryHub)
+        hub_options = {"num_cpus": HUB_CPUS}
+        hub = serve.deployment(name=HUB, num_replicas=1, ray_actor_options=hub_options, logging_config=LOGGING)(
+            TelemetryHub
+        )
+        router_options = {"num_cpus": settings.router.num_cpus}
+        self._note(ROUTER, settings.router, router_options)
         router = serve.deployment(
             name=ROUTER,
-            num_replicas=settings.router.num_replicas,
-            ray_actor_options={"num_cpus": settings.router.num_cpus},
+            ray_actor_options=router_options,
             # Admission is the router's own: Serve's rejections are plain text that OIP clients cannot read.
             max_ongoing_requests=100_000,
             graceful_shutdown_timeout_s=self._settings.drain_s,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
             logging_config=LOGGING,
+            **replica_options(settings.router, {"curve": list(FIRST_CURVE)}),
         )(serve.ingress()(Router))
-        return router.bind(plans, settings.router, hub.bind([ROUTER, *self._names], self._scaled))
+        asked = [one.name for one in self._reserved]
+        self._reserved.append(Reserved(HUB, ray_resources(hub_options), 1, 1))
+        reserved = self._reserved if settings.nodes_ahead else None
+        return router.bind(plans, settings.router, hub.bind(asked, self._scaled, self._promises, reserved))
 
-    def _note(self, name: str, autoscaling: Autoscaling | None) -> None:
-        """Remember a deployment for the metrics."""
-        self._names.append(name)
-        if autoscaling is not None and autoscaling.policy == "headrace":
-            self._scaled[name] = autoscaling
+    def _note(self, name: str, options: Replicated, actor: Mapping[str, Any]) -> None:
+        """Remember a deployment for the metrics, and for what it takes of the cluster."""
+        self._reserved.append(Reserved(name, ray_resources(actor), options.min_replicas, options.max_replicas))
+        if options.autoscaling is not None and options.autoscaling.policy == "headrace":
+            self._scaled[name] = options.autoscaling
 
     def _bind_pools(self, model: Selected, source: ModelSource) -> None:
         if model.options.placement == "router":
@@ -109,10 +126,11 @@ class _Graph:
                 )
             front = _in_front(source.manifest, pool.threads) if placement == "replica" else None
             settings = self._settings
-            num_callers = settings.preprocessors.max_replicas if placement == "own" else settings.router.num_replicas
+            num_callers = (settings.preprocessors if placement == "own" else settings.router).max_replicas
+            actor = actor_options(pool)
             deployment = serve.deployment(
                 name=name,
-                ray_actor_options=actor_options(pool),
+                ray_actor_options=actor,
                 max_ongoing_requests=2 * num_callers * model.options.limits.max_calls_per_replica + SPARE_CALLS,
                 graceful_shutdown_timeout_s=self._settings.drain_s,
                 graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
@@ -120,7 +138,7 @@ class _Graph:
                 **replica_options(pool, self._measured(source.manifest, pool, placement == "replica")),
             )(ModelReplica)
             self._models[name] = deployment.bind(source, pool, front)
-            self._note(name, pool.autoscaling)
+            self._note(name, pool, actor)
             if placement == "own" and source.manifest.preprocessing is not None:
                 targets = self._targets.setdefault(source.manifest.preprocessing.kind, {})
                 limits = dispatch_limits(model.options.limits, source.manifest)
@@ -142,10 +160,11 @@ class _Graph:
     def _bind_preprocessor(self, kind: str) -> Any:
         options = self._settings.preprocessors
         name = preprocessor_name(kind)
-        self._note(name, options.autoscaling)
+        actor = {"num_cpus": options.num_cpus}
+        self._note(name, options, actor)
         deployment = serve.deployment(
             name=name,
-            ray_actor_options={"num_cpus": options.num_cpus},
+            ray_actor_options=actor,
             max_ongoing_requests=1_000,
             graceful_shutdown_timeout_s=self._settings.drain_s,
             graceful_shutdown_wait_loop_s=SHUTDOWN_LOOK_S,
@@ -181,11 +200,14 @@ class _Graph:
         preprocessing = source.manifest.preprocessing
         entry = preprocessors[preprocessing.kind] if placement == "own" and preprocessing is not None else handle
         in_front = self._settings.preprocessors.autoscaling
-        scalings = [pool.autoscaling, in_front if entry is not handle else None]
-        slos_s = [scaling.counted_slo_s() for scaling in scalings if scaling is not None]
-        counted_slo_s = next((slo_s for slo_s in slos_s if slo_s), None)
-        is_direct = self._is_direct(pool.autoscaling if entry is handle else in_front)
-        return RemotePool(pool, entry, handle, name, front, is_direct, counted_slo_s)
+        stages = [(handle, pool.autoscaling), *([] if entry is handle else [(entry, in_front)])]
+        needed = tuple(stage for stage, scaling in stages if scaling is None or scaling.min_replicas > 0)
+        counted_slo_s = None
+        for _, scaling in stages:
+            if counted_slo_s is None and scaling is not None and scaling.counted_slo_s() is not None:
+                self._promises[name], counted_slo_s = scaling, scaling.counted_slo_s()
+        is_direct = self._is_direct(stages[-1][1])
+        return RemotePool(pool, entry, handle, name, needed, front, is_direct, counted_slo_s)
 
     def _is_direct(self, scaling: Autoscaling | None) -> bool:
         """Serve's own policy scales by the calls that Serve itself carries."""
@@ -216,7 +238,7 @@ def dispatch_limits(limits: Limits, manifest: Manifest) -> DispatchLimits:
     )
 
 
-def replica_options(options: Pool | Preprocessors, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def replica_options(options: Replicated, measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """How many replicas a deployment has.
 
     Args:

@@ -5,6 +5,7 @@ The composition root binds deployments with it, and what must know them without 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from models.manifest import Manifest
@@ -48,3 +49,9 @@ def actor_options(pool: Pool) -> dict[str, Any]:
         allocator = ALLOCATOR_ENVIRONMENT if pool.allocator == "tuned" else {}
         options["runtime_env"] = {"env_vars": THREADS_ENVIRONMENT | allocator}
     return options
+
+
+def ray_resources(options: Mapping[str, Any]) -> dict[str, float]:
+    """Ray's names for what the options of an actor reserve, memory in bytes; what is 0 is not asked for."""
+    named = {"CPU": options["num_cpus"], "GPU": options.get("num_gpus", 0), "memory": options.get("memory", 0)}
+    return {name: float(amount) for name, amount in (named | options.get("resources", {})).items() if amount}

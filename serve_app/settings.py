@@ -30,7 +30,24 @@ class SettingsError(Exception):
     """The settings cannot be used; the sentence says where and why."""
 
 
-class Pool(Strict):
+class Replicated(Strict):
+    """A deployment whose number of replicas is fixed, or follows its load."""
+
+    num_replicas: int = Field(1, ge=1, description="Fixed number; ignored where `autoscaling` is set.")
+    autoscaling: Autoscaling | None = None
+
+    @property
+    def min_replicas(self) -> int:
+        """Fewest replicas, those at rest."""
+        return self.autoscaling.min_replicas if self.autoscaling else self.num_replicas
+
+    @property
+    def max_replicas(self) -> int:
+        """Most replicas that can run at once."""
+        return self.autoscaling.max_replicas if self.autoscaling else self.num_replicas
+
+
+class Pool(Replicated):
     """Replicas of one model version on one kind of hardware."""
 
     name: Name = "cpu"
@@ -41,8 +58,6 @@ class Pool(Strict):
     resources: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="Custom Ray resources for each replica."
     )
-    num_replicas: int = Field(1, ge=1, description="Fixed number; ignored where `autoscaling` is set.")
-    autoscaling: Autoscaling | None = None
     num_threads: int | None = Field(
         None, ge=1, description="Torch's threads in each replica; None: one for each whole CPU, at least one."
     )
@@ -72,11 +87,6 @@ class Pool(Strict):
     def threads(self) -> int:
         """Torch's threads in each replica."""
         return self.num_threads or max(1, int(self.num_cpus))
-
-    @property
-    def max_replicas(self) -> int:
-        """Most replicas that can run at once."""
-        return self.autoscaling.max_replicas if self.autoscaling else self.num_replicas
 
 
 class Limits(Strict):
@@ -133,26 +143,32 @@ class Model(Strict):
         return self
 
 
-class Router(Strict):
-    """The router deployment: HTTP ingress, model choice, dispatch."""
+class Router(Replicated):
+    """The router deployment: HTTP ingress, model choice, dispatch.
 
-    num_replicas: int = Field(1, ge=1)
+    Its `autoscaling` goes by requests, and by the CPU time that they take in its process.
+    """
+
     num_cpus: float = Field(0.25, ge=0)
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="HTTP body, after decompression.")
     default_budget_s: float | None = Field(None, gt=0, description="Deadline of requests that name none.")
 
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.autoscaling is not None and self.autoscaling.policy == "ray":
+            raise ValueError(
+                "autoscaling.policy ray counts calls that Serve carries, and inference takes a shortcut past it; "
+                "remove it, the router scales by policy headrace"
+            )
+        if self.autoscaling is not None and self.autoscaling.min_replicas == 0:
+            raise ValueError("autoscaling.min_replicas must be 1 or more: without a router nothing hears a request")
+        return self
 
-class Preprocessors(Strict):
+
+class Preprocessors(Replicated):
     """The deployments of preprocessing that lives on its own, one for each kind."""
 
-    num_replicas: int = Field(1, ge=1, description="Fixed number; ignored where `autoscaling` is set.")
     num_cpus: float = Field(0.25, ge=0)
-    autoscaling: Autoscaling | None = None
-
-    @property
-    def max_replicas(self) -> int:
-        """Most replicas that can run at once."""
-        return self.autoscaling.max_replicas if self.autoscaling else self.num_replicas
 
 
 class Settings(Strict):
@@ -173,6 +189,12 @@ class Settings(Strict):
     )
     drain_s: float = Field(
         30.0, gt=0, description="A replica that is to end first finishes what it has begun, for at most this long."
+    )
+    nodes_ahead: bool = Field(
+        False,
+        description="Ask Ray's autoscaler for nodes an hour before the forecast fills them; see docs/autoscaling.md. "
+        "Nothing else in the cluster may call `request_resources`, and `max_replicas` must fit on the node groups at "
+        "their largest: Ray drops a request for more as a whole.",
     )
     router: Router = Router()
     preprocessors: Preprocessors = Preprocessors()

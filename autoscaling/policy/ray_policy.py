@@ -38,6 +38,8 @@ MIN_ARRIVED = 0.01
 """Less in a second is what is left over where a total is taken between two reports; one request, even spread over the
 longest silence, is more."""
 
+HOUR_S = 3600.0
+
 MAX_STEP_S = 30.0
 """The clock may be set; more than this is not believed to have passed between two calls."""
 
@@ -156,6 +158,7 @@ class HeadracePolicy:
         is_change = decision.num_replicas != target
         if is_change:
             learned.log.add(float(context.current_time or 0.0), target, decision)
+        learned.status.replicas_in_hour = self._floor_in_hour()
         learned.status.decide(target, decision)
         learned.keep(now_s, is_change)
         return decision.num_replicas
@@ -185,6 +188,13 @@ class HeadracePolicy:
         if status.num_errors & (status.num_errors - 1) == 0:
             logger.exception("autoscaling of %s failed %d times; the number is kept", key, status.num_errors)
         self._learned.tell()
+
+    def _floor_in_hour(self) -> int | None:
+        """Replicas that the forecast wants at some time within an hour, for nodes; None: it deserves no trust."""
+        if self._min_confidence is None:
+            return None
+        capacity = capacity_of(self._learned.planner.curve, self._slo_s)
+        return self._learned.hourly.floor(capacity, HOUR_S, self._min_confidence)
 
     def _held(self, context: Any) -> int:
         """What Serve has as the target, or the last known one where not even that can be read."""

@@ -17,6 +17,7 @@ class Status:
         num_ready: Replicas that serve; None: likewise.
         heard_at_s: When replicas reported last, seconds since the epoch; None: they never did.
         curve: What a batch takes, as replicas reported it; None: they did not yet.
+        replicas_in_hour: Replicas that the forecast wants at some time within an hour; None: it deserves no trust.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Status:
         self.num_ready: int | None = None
         self.heard_at_s: float | None = None
         self.curve: BatchCurve | None = None
+        self.replicas_in_hour: int | None = None
         self._now: Decision | None = None
         self._decisions: dict[str, int] = dict.fromkeys(get_args(Reason), 0)
         self._changes = {"up": 0, "down": 0}
@@ -49,6 +51,7 @@ class Status:
             "num_ready": self.num_ready,
             "heard_at_s": self.heard_at_s,
             "curve": self.curve,
+            "replicas_in_hour": self.replicas_in_hour,
             "decisions": dict(self._decisions),
             "changes": dict(self._changes),
             "num_errors": self.num_errors,

@@ -130,7 +130,7 @@ def _check_pool(settings: Settings, found: _Found, path: str, pool: Pool, machin
             yield Finding("precision", "error", f"{path}.precision", message)
     if options.placement == "router":
         if pool.autoscaling is not None:
-            message = "a model in the router's process scales with router.num_replicas, this does nothing"
+            message = "a model in the router's process scales with the router, this does nothing"
             yield Finding("autoscaling-router", "warning", f"{path}.autoscaling", message)
         elif pool.num_replicas > 1:
             message = "a model in the router's process has one copy in each router, this does nothing"
@@ -153,7 +153,7 @@ def _check_autoscaling(settings: Settings, found: _Found, path: str, pool: Pool)
     placements = {
         preprocessing_placement(found.model.options, source.manifest) for source in found.model.sources.values()
     }
-    callers = settings.preprocessors.max_replicas if "own" in placements else settings.router.num_replicas
+    callers = (settings.preprocessors if "own" in placements else settings.router).max_replicas
     most = callers * found.model.options.limits.max_calls_per_replica
     is_ray = scaling.policy == "ray"
     if is_ray and scaling.max_replicas > scaling.min_replicas and scaling.target_ongoing_requests >= most:
@@ -186,14 +186,14 @@ def _check_machine(settings: Settings, models: Sequence[_Found], machine: Machin
         message = f"{threads} compute threads for the {machine.num_cores} cores of this machine: {names}"
         yield Finding("threads-over-cores", "warning", "models", message)
     router, before = settings.router, settings.preprocessors
-    others = [_Load("router", 0, router.num_replicas * router.num_cpus, 0), _Load("metrics", 0, HUB_CPUS, 0)]
+    others = [_Load("router", 0, router.min_replicas * router.num_cpus, 0), _Load("metrics", 0, HUB_CPUS, 0)]
     kinds = {
         source.manifest.preprocessing.kind
         for found in models
         for source in found.model.sources.values()
         if source.manifest.preprocessing and preprocessing_placement(found.model.options, source.manifest) == "own"
     }
-    others += [_Load(f"preprocessor {kind}", 0, before.num_replicas * before.num_cpus, 0) for kind in sorted(kinds)]
+    others += [_Load(f"preprocessor {kind}", 0, before.min_replicas * before.num_cpus, 0) for kind in sorted(kinds)]
     cpus = sum(load.num_cpus for load in (*pools, *others))
     if cpus > machine.num_cores:
         names = ", ".join(f"{load.name} {load.num_cpus:g}" for load in (*pools, *others) if load.num_cpus)
@@ -214,7 +214,7 @@ def _pool_loads(settings: Settings, found: _Found) -> Iterator[_Load]:
             name = f"{options.name}/{version}/{pool.name}"
             threads = pool.threads if pool.device == "cpu" and source.manifest.backend != "echo" else 0
             if options.placement == "router":
-                yield _Load(name, settings.router.num_replicas * threads, 0.0, 0)
+                yield _Load(name, settings.router.min_replicas * threads, 0.0, 0)
             elif pool.device == "cpu" or pool.start == "always":
-                num = pool.autoscaling.min_replicas if pool.autoscaling is not None else pool.num_replicas
+                num = pool.min_replicas
                 yield _Load(name, num * threads, num * pool.num_cpus, num * (pool.memory_bytes or 0))

@@ -104,16 +104,25 @@ class Preprocessor:
         async for results in stage.infer_each(requests):
             yield results
 
+    async def hear(self, target: str, loads: tuple[Load, ...]) -> None:
+        """Take what a pool is asked, even if nothing gets through."""
+        if target in self._boards:
+            self._boards[target].hear(loads)
+
     async def address(self, asking_node: str) -> Address:
         """Where calls that do not go by Serve reach this replica."""
         return await address_of(self._listener, asking_node)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """What the scaling policy sees of this replica; Serve asks at the interval of the autoscaling options."""
-        boards = [board.stats() for board in self._boards.values()]
-        return {name: value for stats in boards for name, value in stats.items()} | transform_stats(
-            self._stages.values(), self._num_threads
-        )
+        """What the scaling policy sees of this replica; Serve asks at the interval of the autoscaling options.
+
+        What is asked for is the routers', what waits or is late is only what does so here: more of these replicas
+        would not answer what waits for the model.
+        """
+        asked = [board.asked() for board in self._boards.values()]
+        replica = serve.get_replica_context().replica_id.unique_id
+        own = transform_stats(list(self._stages.values()), self._num_threads, replica)
+        return {name: value for stats in (*asked, own) for name, value in stats.items()}
 
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from autoscaling.policy.signals import BUSY_S, CALL_S, MAX_ROWS, ROW_S
+from autoscaling.policy.signals import BUSY_S, CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed
 from models.source import Transform
 from models.tensor import Array
@@ -33,6 +33,8 @@ class TransformStage:
     Attributes:
         num_rows: Rows that were transformed since the start.
         busy_s: Time that it took, summed over the worker's threads, seconds.
+        num_pending_rows: Rows that are transformed now or wait for it.
+        num_late_rows: Rows whose deadline passed meanwhile, since the start.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class TransformStage:
         self._transform, self._submit, self._executor = transform, submit, executor
         self._model, self._version, self._clock = model, version, clock
         self.num_rows, self.busy_s = 0, 0.0
+        self.num_pending_rows = self.num_late_rows = 0
 
     async def infer_many(self, requests: Sequence[InferenceRequest]) -> list[Result]:
         """See `messages.Stage`."""
@@ -67,11 +70,8 @@ class TransformStage:
 
     async def _response(self, request: InferenceRequest) -> InferenceResponse:
         started_s = self._clock()
-        loop = asyncio.get_running_loop()
         try:
-            inputs, busy_s = await loop.run_in_executor(self._executor, self._in_time, request, started_s)
-            self.num_rows += request.num_rows
-            self.busy_s += busy_s
+            inputs = await self._transformed(request, started_s)
             spent_s = self._clock() - started_s
             budget_s = None if request.budget_s is None else request.budget_s - spent_s
             response = await self._submit(request._replace(inputs=inputs, budget_s=budget_s))
@@ -81,6 +81,21 @@ class TransformStage:
             reason = f"preprocessing raised {type(error).__name__}: {error}"
             raise InferenceFailed(self._model, self._version, reason) from error
         return response._replace(preprocess_s=response.preprocess_s + spent_s)
+
+    async def _transformed(self, request: InferenceRequest, started_s: float) -> dict[str, Array]:
+        """Transform in a worker's thread, and count."""
+        self.num_pending_rows += request.num_rows
+        try:
+            loop = asyncio.get_running_loop()
+            inputs, busy_s = await loop.run_in_executor(self._executor, self._in_time, request, started_s)
+        except DeadlineExceeded:
+            self.num_late_rows += request.num_rows
+            raise
+        finally:
+            self.num_pending_rows -= request.num_rows
+        self.num_rows += request.num_rows
+        self.busy_s += busy_s
+        return inputs
 
     def _in_time(self, request: InferenceRequest, started_s: float) -> tuple[dict[str, Array], float]:
         """Transform, in the worker's thread, and say how long it took; not what waited for it past its deadline."""
@@ -100,18 +115,27 @@ def in_front(transform: Transform, submit: Submit, model: str, version: str, num
     return TransformStage(transform, submit, executor, model, version)
 
 
-def transform_stats(stages: Iterable[TransformStage], num_threads: int) -> dict[str, float]:
-    """What a row takes in this process, as Serve's autoscaling statistics; see `autoscaling.policy.signals`.
+def transform_stats(stages: Sequence[TransformStage], num_threads: int, process: str) -> dict[str, float]:
+    """What a row takes in this process, and what waits or is late here, as Serve's autoscaling statistics.
 
-    Requests are transformed one by one, so a row is the batch; nothing before the first.
+    Requests are transformed one by one, so a row is the batch; nothing of it before the first. The process stands
+    beside the routers as one that nothing is asked of: what they are asked, they say.
 
     Args:
         stages: All of the process.
         num_threads: That transform at once.
+        process: Names it, unique.
+
+    Source: `autoscaling.policy.signals`.
     """
-    totals = [(stage.num_rows, stage.busy_s) for stage in stages]
-    num_rows, busy_s = (sum(values) for values in zip(*totals, strict=True)) if totals else (0, 0.0)
-    found = {BUSY_S: busy_s / num_threads}
+    num_rows, busy_s = sum(stage.num_rows for stage in stages), sum(stage.busy_s for stage in stages)
+    found = {
+        BUSY_S: busy_s / num_threads,
+        OFFERED + process: 0.0,
+        ENDED + process: 0.0,
+        LATE + process: float(sum(stage.num_late_rows for stage in stages)),
+        QUEUED + process: float(max(0, sum(stage.num_pending_rows for stage in stages) - num_threads)),
+    }
     if num_rows:
         found |= {CALL_S: 0.0, ROW_S: busy_s / num_rows / num_threads, MAX_ROWS: 1.0}
     return found

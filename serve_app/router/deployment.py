@@ -29,6 +29,7 @@ from serve_app.replica.readings import batcher_readings
 from serve_app.router.plan import LocalPool, ModelPlan, RemotePool, VersionPlan
 from serve_app.router.pools import PoolRoute
 from serve_app.router.service import InferenceService
+from serve_app.router.work import RouterWork
 from serve_app.settings import Pool
 from serve_app.settings import Router as RouterSettings
 from serve_app.telemetry import Reading, Snapshot, Telemetry
@@ -61,6 +62,7 @@ class Router:
         self._tasks: list[asyncio.Task[None]] = []
         self._local: list[tuple[PoolRoute, ModelHost]] = []
         self._counts: dict[str, LoadCount] = {}
+        self._routers: DeploymentHandle[Any] | None = None
         self._pools: dict[tuple[str, str], list[PoolRoute]] = {}
         for plan in plans:
             for version in plan.versions.values():
@@ -75,6 +77,7 @@ class Router:
             self._collect_autoscaling,
             settings.default_budget_s,
         )
+        self._work = RouterWork()
         self._telemetry.add_source(self._readings)
 
     async def __serve_build_asgi_app__(self) -> HttpIngress:
@@ -116,6 +119,11 @@ class Router:
                 route.update([host.status])
                 raise RuntimeError("the batcher of {} version {} stopped".format(*_names(host)))
 
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the router's own scaling policy sees of this replica; Serve asks where it has one."""
+        replica = serve.get_replica_context().replica_id.unique_id
+        return self._work.stats(replica, self._service.num_offered, self._service.num_ended)
+
     def telemetry(self) -> tuple[str, Snapshot]:
         """This replica's id and the state of its metrics."""
         return serve.get_replica_context().replica_id.unique_id, self._telemetry.snapshot()
@@ -150,8 +158,10 @@ class Router:
             self._counts[plan.target] = count
 
         def loads() -> tuple[Load, ...]:
-            in_batches = edge.num_replicas() * version.limits.max_call_rows
-            return loads_of(count, dispatcher.rows_ahead, in_batches)
+            if count is None:
+                return ()
+            in_batches = live_replicas(plan.model) * version.limits.max_call_rows // self._num_routers()
+            return (count.load(max(0, dispatcher.rows_ahead - in_batches)),)
 
         edge = edge_to(plan.entry, plan.target, loads, plan.is_direct)
         dispatcher = Dispatcher(edge, *names, version.limits)
@@ -164,14 +174,25 @@ class Router:
         route = PoolRoute(
             plan.pool.name,
             dispatcher,
-            lambda: min(live_replicas(plan.entry), live_replicas(plan.model)),
+            lambda: min(map(live_replicas, plan.needed), default=1),
             needs,
             scales_to_zero,
             entry,
             count,
         )
         self._watch(_watch_remote(route, plan.model, loads))
+        if count is not None and plan.entry.deployment_name != plan.target:
+            self._watch(_tell(plan.entry, plan.target, loads))
         return route
+
+    def _num_routers(self) -> int:
+        """Routers that share the pools' replicas, this one included."""
+        if self._settings.max_replicas == 1:
+            return 1
+        if self._routers is None:
+            own = serve.get_replica_context()
+            self._routers = serve.get_deployment_handle(own.deployment, own.app_name)
+        return max(1, live_replicas(self._routers))
 
     def _watch(self, coroutine: Any) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(coroutine))
@@ -190,17 +211,6 @@ class Router:
             yield from load_readings(count, deployment)
 
 
-def loads_of(count: LoadCount | None, rows_ahead: int, rows_in_batches: int) -> tuple[Load, ...]:
-    """What to tell a pool's replicas: nothing where nobody counts.
-
-    Args:
-        count: Of the pool.
-        rows_ahead: Rows without an answer, wherever on the way they are.
-        rows_in_batches: As many of them do not wait: one full batch for each replica.
-    """
-    return () if count is None else (count.load(max(0, rows_ahead - rows_in_batches)),)
-
-
 async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any], loads: Callable[[], tuple[Load, ...]]) -> None:
     """Ask its replicas how they are: often while they start, seldom when they answer."""
     while True:
@@ -215,6 +225,18 @@ async def _watch_remote(route: PoolRoute, handle: DeploymentHandle[Any], loads: 
             except Exception as error:  # a replica that dies while it is asked is no news to the watch
                 logger.info("status of %s: %s", handle.deployment_name, type(error).__name__)
         await asyncio.sleep(pause_s)
+
+
+async def _tell(handle: DeploymentHandle[Any], target: str, loads: Callable[[], tuple[Load, ...]]) -> None:
+    """Tell replicas what a pool is asked, also those that no call goes to."""
+    while True:
+        try:
+            if live_replicas(handle) > 0:
+                answers = handle.broadcast("hear", target, loads()).results_async()
+                await asyncio.wait_for(answers, STATUS_TIMEOUT_S)
+        except Exception as error:  # as above
+            logger.info("telling %s: %s", handle.deployment_name, type(error).__name__)
+        await asyncio.sleep(WATCH_READY_S)
 
 
 async def _load_in_front(source: ModelSource, in_front: InFront, dispatcher: Dispatcher, entry: LocalEdge) -> None:

@@ -24,7 +24,8 @@ class RemotePool:
         pool: Its settings.
         entry: Handle of the deployment that a request goes to first (preprocessing, or the model itself).
         model: Handle of the model's deployment.
-        target: Name of this pool's stage, sent along with each call.
+        target: Name of this pool's stage, sent along with each call; the model's deployment has it.
+        needed: Handles of those two that always have a replica: the others scale to zero.
         in_router: Puts the preprocessing, which runs in the router's process, before the call; None: it does not.
         is_direct: Calls to the entry go over sockets.
         counted_slo_s: SLO by which requests are counted for scaling policies, seconds; None: none wants to know.
@@ -34,6 +35,7 @@ class RemotePool:
     entry: DeploymentHandle[Any]
     model: DeploymentHandle[Any]
     target: str
+    needed: tuple[DeploymentHandle[Any], ...]
     in_router: InFront | None = None
     is_direct: bool = False
     counted_slo_s: float | None = None

@@ -17,9 +17,9 @@ class PoolRoute:
     Args:
         name: The pool's name.
         dispatcher: The edge to it.
-        num_replicas: Counts the live replicas of its deployments; 0 if any has none.
+        num_replicas: Counts the live replicas of those of its deployments that are never without; 0 if any has none.
         needs: What each of its replicas asks of Ray, in words.
-        may_be_empty: It scales to zero, so having no replica is no fault.
+        may_be_empty: Its model scales to zero, so having no replica of it is no fault.
         entry: The preprocessing that runs in the router's process before the call; None: there is none.
         count: Counts what it is asked, for its scaling policy; None: it has none that wants to know.
     """
@@ -40,18 +40,15 @@ class PoolRoute:
         self.num_replicas = num_replicas
         self.count = count
         self._needs = needs
-        self._may_be_empty = may_be_empty
         self._entry = entry
-        self._status = ModelStatus("LOADING", "no replica has answered yet")
+        self._of_none = ModelStatus("READY") if may_be_empty else ModelStatus("LOADING", "no replica has answered yet")
+        self._status = self._of_none
 
     def update(self, statuses: Sequence[ModelStatus]) -> None:
         """Take what its replicas say: one that can answer is enough. Of none that is left, nothing is known."""
-        if not statuses:
-            status = ModelStatus("LOADING", "no replica has answered yet")
-        else:
-            status = next((status for status in statuses if status.state == "READY"), statuses[0])
-        self._status = status
-        self.was_ready = self.was_ready or status.state == "READY"
+        first = statuses[0] if statuses else self._of_none
+        self._status = next((status for status in statuses if status.state == "READY"), first)
+        self.was_ready = self.was_ready or self._status.state == "READY"
 
     @property
     def failed(self) -> bool:
@@ -65,7 +62,7 @@ class PoolRoute:
         if self._entry is not None and self._entry.stage is None:
             return self._entry.failure.reason if self._entry.failure else NOT_STARTED
         if self.num_replicas() == 0:
-            return "" if self._may_be_empty else f"no replica is running; each needs {self._needs}"
+            return f"no replica is running; each needs {self._needs}"
         return "" if self._status.state == "READY" else self._status.reason
 
     def accepts(self) -> bool:

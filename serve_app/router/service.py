@@ -41,6 +41,9 @@ class InferenceService:
         collect_metrics: Gives all replicas' metrics and their content type.
         collect_autoscaling: Gives what the scaling policies decided and why.
         default_budget_s: Deadline of requests that name none, seconds.
+
+    Attributes:
+        num_ended: Inference requests that were answered, refused or given up, over the wire or a handle.
     """
 
     def __init__(
@@ -56,6 +59,12 @@ class InferenceService:
         self._collect_metrics, self._collect_autoscaling = collect_metrics, collect_autoscaling
         self._default_budget_s = default_budget_s
         self._started = False
+        self.num_ended = self._num_under_way = 0
+
+    @property
+    def num_offered(self) -> int:
+        """Inference requests that have come: those that ended, and those that were read and have no answer yet."""
+        return self.num_ended + self._num_under_way
 
     def model_names(self) -> tuple[str, ...]:
         """See `Dataplane`."""
@@ -73,7 +82,11 @@ class InferenceService:
         if request.budget_s is None and self._default_budget_s is not None:
             request = request._replace(budget_s=self._default_budget_s)
         answer = _answer if pool.count is None else _counted_answer
-        response = await answer(model.name, pool, request)
+        self._num_under_way += 1
+        try:
+            response = await answer(model.name, pool, request)
+        finally:
+            self._num_under_way -= 1
         self._telemetry.observe_response(model.name, model.version, response)
         return response
 
@@ -143,6 +156,7 @@ class InferenceService:
 
     def record(self, model: str, version: str, status: int, latency_s: float) -> None:
         """See `Dataplane`."""
+        self.num_ended += 1
         self._telemetry.observe_request(model, version, status, latency_s)
 
     async def metrics(self) -> tuple[bytes, str]:

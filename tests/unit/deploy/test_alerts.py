@@ -37,7 +37,8 @@ def platform_labels() -> dict[str, set[str]]:
     telemetry.add_source(lambda: load_readings(LoadCount("r/m-v1-cpu", 0.5), "m-v1-cpu"))
     status.num_ready, status.heard_at_s = 1, 0.0
     status.decide(1, NOTHING_DECIDED)
-    scaling = snapshot_of(scaling_readings({"m-v1-cpu": Autoscaling()}, {"m-v1-cpu": status.dump()}, 0.0))
+    scaled = {"m-v1-cpu": Autoscaling()}
+    scaling = snapshot_of(scaling_readings(scaled, scaled, {"m-v1-cpu": status.dump()}, 0.0))
     return {
         name: {label for label, _ in labels}
         for family in add([telemetry.snapshot(), scaling])

@@ -42,6 +42,12 @@ def test_a_fixed_number_is_both_bounds() -> None:
     assert found.resources == {"fpga": 2.0}, "what is 0 is not asked for"
 
 
+def test_a_router_that_follows_its_load_has_the_bounds_of_its_scaling() -> None:
+    router = {"num_cpus": 0.5, "autoscaling": {"min_replicas": 2, "max_replicas": 6}}
+    found = deployments(models=[{"name": "echo"}], router=router)
+    assert found["Router"] == Deployment("Router", "router", {"CPU": 0.5}, 2, 6)
+
+
 @pytest.mark.parametrize(("start", "waits"), [("auto", True), ("always", False)])
 def test_a_gpu_pool_that_waits_for_a_gpu_says_so(start: str, waits: bool) -> None:
     pool = {"name": "gpu", "device": "gpu", "num_gpus": 1, "start": start}

@@ -17,6 +17,7 @@ from serve_app.app import (
     dispatch_limits,
     replica_options,
 )
+from serve_app.node_floor import Reserved
 from serve_app.preprocessing.deployment import PreprocessingTarget
 from serve_app.profiles import Profile, write_profiles
 from serve_app.replica.deployment import ModelReplica
@@ -37,12 +38,16 @@ class Graph(NamedTuple):
         plans: What the router is built with, by model.
         hub: Names of the deployments whose metrics are added up.
         scaled: Options of those that Headrace's policy scales.
+        promises: Options by which the routers count what is late.
+        reserved: What the hub asks nodes for; None: it asks for none.
     """
 
     deployments: dict[str, Any]
     plans: dict[str, ModelPlan]
     hub: list[str]
     scaled: dict[str, Autoscaling]
+    promises: dict[str, Autoscaling]
+    reserved: list[Reserved] | None
 
     @property
     def models(self) -> list[str]:
@@ -102,6 +107,33 @@ def test_the_router_is_the_ingress_and_refuses_nothing_that_its_own_admission_ta
     assert issubclass(router.func_or_class, Router)
     assert (router.num_replicas, router.ray_actor_options["num_cpus"]) == (3, 2)
     assert router.max_ongoing_requests >= 10_000
+
+
+def test_the_router_follows_its_load_and_every_router_may_call(root: Path) -> None:
+    scaling = {"min_replicas": 2, "max_replicas": 6, "thresholds": {"up_ratio": 0.6}}
+    graph = build(root, {"name": "m"}, router={"autoscaling": scaling})
+    config = graph.deployments["Router"]._deployment_config.autoscaling_config
+    assert (config.min_replicas, config.max_replicas) == (2, 6)
+    assert config.policy.policy_kwargs["curve"] == [0.002, 0.0, 1]
+    assert config.policy.policy_kwargs["thresholds"]["up_ratio"] == 0.6
+    assert isinstance(config.policy.get_policy()(**config.policy.policy_kwargs)(None), tuple)
+    assert graph.scaled["Router"].max_replicas == 6
+    assert graph.promises == {}, "it makes none for a pool"
+    limits = Limits()
+    assert graph.deployments["m-v1-cpu"].max_ongoing_requests >= 6 * limits.max_calls_per_replica + SPARE_CALLS
+
+
+def test_nodes_are_asked_for_where_they_are_wanted_for_every_deployment(tmp_path: Path) -> None:
+    write_front(tmp_path, "f", "image")
+    model = {"name": "f", "preprocessing": "own", "pools": [{"num_cpus": 2, "autoscaling": {"max_replicas": 9}}]}
+    options = {"preprocessors": {"num_replicas": 3}, "router": {"num_cpus": 0.5}}
+    assert build(tmp_path, model, **options).reserved is None
+    assert build(tmp_path, model, nodes_ahead=True, **options).reserved == [
+        Reserved("f-v1-cpu", {"CPU": 2.0}, 1, 9),
+        Reserved("Preprocessor-image", {"CPU": 0.25}, 3, 3),
+        Reserved("Router", {"CPU": 0.5}, 1, 1),
+        Reserved("TelemetryHub", {"CPU": 0.05}, 1, 1),
+    ]
 
 
 def test_settings_come_from_a_file_too(root: Path) -> None:
@@ -291,6 +323,27 @@ def test_preprocessing_follows_its_load_too_and_hears_of_it_from_the_router(tmp_
     (pool,) = graph.plans["f"].versions["1"].pools
     assert isinstance(pool, RemotePool)
     assert pool.counted_slo_s == 0.5
+    assert graph.promises["f-v1-cpu"].slo_s == 0.5, "under the name that the routers count by"
+    assert list(graph.promises) == ["f-v1-cpu"]
+
+
+@pytest.mark.parametrize(
+    ("model", "before", "needed"),
+    [
+        (1, 1, ["f-v1-cpu", "Preprocessor-image"]),
+        (0, 1, ["Preprocessor-image"]),
+        (1, 0, ["f-v1-cpu"]),
+        (0, 0, []),
+    ],
+)
+def test_readiness_waits_for_what_never_scales_to_zero(
+    tmp_path: Path, model: int, before: int, needed: list[str]
+) -> None:
+    write_front(tmp_path, "f", "image")
+    pools = [{"autoscaling": {"min_replicas": model}}]
+    options = {"preprocessors": {"autoscaling": {"min_replicas": before}}}
+    pool = build(tmp_path, {"name": "f", "preprocessing": "own", "pools": pools}, **options).pool("f")
+    assert [name_of(handle) for handle in pool.needed] == needed
 
 
 def test_the_hub_knows_what_headrace_scales(tmp_path: Path) -> None:

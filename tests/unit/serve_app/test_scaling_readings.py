@@ -14,7 +14,7 @@ SCALED = {"m-v1-cpu": Autoscaling(max_replicas=8, slo_s=0.5)}
 
 def shown(scaled: dict[str, Autoscaling], statuses: dict[str, Status], now_s: float) -> list[str]:
     dumped = {name: status.dump() for name, status in statuses.items()}
-    text, _ = render(snapshot_of(scaling_readings(scaled, dumped, now_s)))
+    text, _ = render(snapshot_of(scaling_readings(scaled, scaled, dumped, now_s)))
     return [line for line in text.decode().splitlines() if not line.startswith("#")]
 
 
@@ -69,3 +69,14 @@ def test_a_policy_that_only_fails_has_its_failures_counted() -> None:
 
 def test_what_a_deployment_of_before_left_behind_is_not_told() -> None:
     assert shown({}, {"gone-v1-cpu": Status()}, 0.0) == []
+
+
+def test_what_is_promised_has_the_name_under_which_routers_count_what_is_late() -> None:
+    """Where only preprocessing is scaled that is the model's: else no alert finds both."""
+    text, _ = render(snapshot_of(scaling_readings({"Preprocessor-image": Autoscaling()}, SCALED, {}, 0.0)))
+    assert [line.partition(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")] == [
+        'headrace_slo_seconds{deployment="m-v1-cpu"}',
+        'headrace_slo_late_ratio{deployment="m-v1-cpu"}',
+        'headrace_autoscaling_min_replicas{deployment="Preprocessor-image"}',
+        'headrace_autoscaling_max_replicas{deployment="Preprocessor-image"}',
+    ]

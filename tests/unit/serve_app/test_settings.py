@@ -59,6 +59,11 @@ def test_nothing_set_serves_every_bundled_model() -> None:
         (model(limits={"max_wait_s": math.inf}), "models.0.limits.max_wait_s: "),
         (model(limits={"max_value_bytes": 4_000_000}), "models.0.limits.max_value_bytes: "),
         ({"router": {"default_budget_s": 0}}, "router.default_budget_s: "),
+        (
+            {"router": {"autoscaling": {"policy": "ray"}}},
+            "router: autoscaling.policy ray counts calls that Serve carries",
+        ),
+        ({"router": {"autoscaling": {"min_replicas": 0}}}, "router: autoscaling.min_replicas must be 1 or more"),
         ({"repositories": []}, "repositories: "),
     ],
 )

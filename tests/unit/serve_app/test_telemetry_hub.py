@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from autoscaling.policy.planner import NOTHING_DECIDED
 from autoscaling.policy.status import Status
 from serve_app import telemetry_hub
+from serve_app.node_floor import Reserved
 from serve_app.scaling import Autoscaling
 from serve_app.telemetry import Snapshot, Telemetry
 from serve_app.telemetry_hub import TelemetryHub
@@ -51,9 +53,16 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
     return made
 
 
-async def hub(**scaled: Autoscaling) -> TelemetryHub:
-    made = TelemetryHub.__new__(TelemetryHub)
-    await made.__init__(["Router", "m"], scaled)  # type: ignore[misc]
+class Hub(TelemetryHub):
+    """Not ended by the garbage collector, which cannot await."""
+
+    def __del__(self) -> None:  # type: ignore[override]
+        pass
+
+
+async def hub(reserved: list[Reserved] | None = None, **scaled: Autoscaling) -> TelemetryHub:
+    made = Hub.__new__(Hub)
+    await made.__init__(["Router", "m"], scaled, scaled, reserved)  # type: ignore[misc]
     return made
 
 
@@ -161,3 +170,58 @@ def test_a_store_that_is_away_hides_no_other_metric(platform: Platform, monkeypa
         assert value(text, "headrace_autoscaling_max_replicas{") == 6
 
     asyncio.run(scenario())
+
+
+class Autoscaler:
+    """What Ray's was asked for; away as often as is said."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[dict[str, float]]] = []
+        self.num_away = 0
+
+    def request_resources(self, *, bundles: list[dict[str, float]]) -> None:
+        if self.num_away:
+            self.num_away -= 1
+            raise ConnectionError("the store is away")
+        self.asked.append(bundles)
+
+
+def test_nodes_are_asked_for_again_and_again_and_no_longer_at_the_end(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    autoscaler, status = Autoscaler(), Status()
+    monkeypatch.setattr(telemetry_hub, "request_resources", autoscaler.request_resources)
+    monkeypatch.setattr(telemetry_hub, "read_statuses", lambda _prefix: {"m": status.dump()})
+    monkeypatch.setattr(telemetry_hub, "NODES_S", 0.0)
+
+    async def scenario() -> None:
+        reserved = [Reserved("m", {"CPU": 2.0}, 1, 5), Reserved("Router", {"CPU": 0.5}, 1, 1)]
+        made = await hub(reserved, m=Autoscaling())
+        await until(lambda: autoscaler.asked[:1] == [[{"CPU": 2.0}, {"CPU": 0.5}]])
+        status.replicas_in_hour, autoscaler.num_away = 3, 2
+        await until(lambda: autoscaler.asked[-1] == [*[{"CPU": 2.0}] * 3, {"CPU": 0.5}])
+        await TelemetryHub.__del__(made)
+        assert autoscaler.asked[-1] == []
+        num = len(autoscaler.asked)
+        await asyncio.sleep(0.01)
+        assert len(autoscaler.asked) == num
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_where_it_is_not_wanted_no_node_is_asked_for(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    autoscaler = Autoscaler()
+    monkeypatch.setattr(telemetry_hub, "request_resources", autoscaler.request_resources)
+
+    async def scenario() -> None:
+        made = await hub()
+        await asyncio.sleep(0)
+        await TelemetryHub.__del__(made)
+
+    asyncio.run(scenario())
+    assert autoscaler.asked == []
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - worker threads make it true
+        await asyncio.sleep(0.001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from ray.serve.config import AutoscalingPolicy
 
 from autoscaling.policy import HeadracePolicy
+from autoscaling.policy.capacity import BatchCurve, capacity_of
 from autoscaling.policy.learned import Learned
 from autoscaling.policy.ray_policy import CAREFUL_S, STALE_S
 from autoscaling.policy.season import Season
@@ -485,3 +487,22 @@ def test_on_the_way_to_none_it_does_not_take_serve_s_stop_at_one_for_a_request()
         targets.append(deployment.target)
     assert targets[-1] == 0
     assert "no request for 2" in deployment.policy.explain()[-1]["words"]
+
+
+@pytest.mark.parametrize(("min_confidence", "is_told"), [(0.0, True), (1.0, False), (None, False)])
+def test_what_the_coming_hour_takes_is_told_where_its_forecast_deserves_it(
+    min_confidence: float | None, is_told: bool
+) -> None:
+    deployment = Deployment(min_confidence=min_confidence)
+    learned = deployment.policy._learned
+    for place in range(3 * 288 + 60):
+        learned.hourly.add(100.0 - 90.0 * math.cos(2.0 * math.pi * place / 288))
+    capacity = capacity_of(BatchCurve(0.2, 0.05, 8), 1.5)
+    soon, in_hour = (learned.hourly.floor(capacity, within_s, 0.0) for within_s in (10.0, 3600.0))
+    assert soon is not None
+    assert in_hour is not None
+    assert soon < in_hour, "it rises"
+    assert learned.status.dump()["replicas_in_hour"] is None
+    deployment.run(2, 50.0)
+    assert learned.status.dump()["replicas_in_hour"] == (in_hour if is_told else None)
+    assert deployment.policy.num_errors == 0

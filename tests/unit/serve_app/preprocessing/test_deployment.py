@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autoscaling.policy.signals import MAX_ROWS, OFFERED
+from autoscaling.policy.signals import MAX_ROWS, OFFERED, Reader
 from models.errors import FileError, ModelUnavailable
 from models.manifest import Manifest
 from models.source import ModelSource, Transform
@@ -109,12 +110,51 @@ def test_what_a_router_is_asked_is_reported_and_passed_on(monkeypatch: pytest.Mo
         made = Stage.__new__(Stage)
         await made.__init__({"a": target(1.0), "b": target(2.0)}, 1)  # type: ignore[misc]
         one = [InferenceRequest({"x": np.ones((1, 1), np.float32)}, 1)]
-        load = Load("r/a", 9, 8, 1, 2)
+        load = Load("r/a", 9, 8, 1, 2, 1.0)
         await made.infer_many("a", one, (load,))
         assert edges[0].loads() == (load,)
         assert edges[1].loads() == ()
         stats = made.record_autoscaling_stats()
         assert stats[OFFERED + "r/a"] == 9
         assert stats[MAX_ROWS] == 1.0
+        later = Load("r/a", 9, 9, 1, 0, 2.0)
+        await made.hear("a", (later,))
+        assert edges[0].loads() == (later,), "without a call"
+        await made.hear("not loaded", (later,))
+
+    monkeypatch.setattr(deployment, "serve", serve("p#1"))
+    asyncio.run(scenario())
+
+
+def serve(replica: str) -> Any:
+    """What Serve says of this replica."""
+    return SimpleNamespace(get_replica_context=lambda: SimpleNamespace(replica_id=SimpleNamespace(unique_id=replica)))
+
+
+def test_what_waits_or_is_late_elsewhere_is_not_charged_to_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More preprocessors would not empty the queue of the model."""
+    monkeypatch.setattr(deployment, "edge_to", Edge)
+    reader = Reader()
+
+    async def scenario() -> None:
+        replicas = {}
+        for name in ("p#1", "p#2"):
+            replicas[name] = Stage.__new__(Stage)
+            await replicas[name].__init__({"a": target(1.0), "b": target(2.0)}, 2)  # type: ignore[misc]
+        for second in range(3):
+            metrics: dict[str, dict[str, list[Any]]] = {}
+            for name, made in replicas.items():
+                await made.hear("a", (Load("r/a", 100 * second, 90 * second, 50 * second, 500, float(second)),))
+                made._stages["a"].num_pending_rows = made._stages["b"].num_pending_rows = 4
+                made._stages["b"].num_late_rows = 3 * second
+                monkeypatch.setattr(deployment, "serve", serve(name))
+                for metric, value in made.record_autoscaling_stats().items():
+                    points = [SimpleNamespace(timestamp=10.0 + second, value=value)]
+                    metrics.setdefault(metric, {})[name] = points
+            signals = reader.read(metrics)
+            if second:
+                assert signals.arrived == (100.0,)
+                assert (signals.num_ended, signals.num_late) == (90.0, 6.0), "of both replicas"
+            assert signals.num_queued == 12.0, "of both replicas, but for what their threads work on"
 
     asyncio.run(scenario())

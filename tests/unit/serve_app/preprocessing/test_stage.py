@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autoscaling.policy.signals import BUSY_S, CALL_S, MAX_ROWS, ROW_S
+from autoscaling.policy.signals import BUSY_S, CALL_S, ENDED, LATE, MAX_ROWS, OFFERED, QUEUED, ROW_S
 from models.errors import DeadlineExceeded, HeadraceError, InferenceFailed, InvalidTensor, ModelUnavailable, Overloaded
 from serve_app.messages import InferenceRequest, InferenceResponse, Result
 from serve_app.preprocessing.stage import TransformStage, in_front, transform_stats
@@ -283,11 +283,40 @@ def test_its_work_is_counted_for_scaling() -> None:
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as executor:
             stages = [TransformStage(slow, Next().submit, executor, "m", "1", clock) for _ in range(2)]
-            assert transform_stats(stages, 2) == {BUSY_S: 0.0}
+            nothing = {OFFERED + "p": 0.0, ENDED + "p": 0.0, LATE + "p": 0.0, QUEUED + "p": 0.0}
+            assert transform_stats(stages, 2, "p") == nothing | {BUSY_S: 0.0}
             await stages[0].infer_many([request()])
             await stages[1].infer_many([request()])
             await stages[1].infer_many([request()])
-            assert transform_stats(stages, 2) == {BUSY_S: 0.375, CALL_S: 0.0, ROW_S: 0.125, MAX_ROWS: 1.0}
+            found = {BUSY_S: 0.375, CALL_S: 0.0, ROW_S: 0.125, MAX_ROWS: 1.0}
+            assert transform_stats(stages, 2, "p") == nothing | found
 
     asyncio.run(scenario())
-    assert transform_stats([], 1) == {BUSY_S: 0.0}
+    assert transform_stats([], 1, "p")[BUSY_S] == 0.0
+
+
+def test_what_waits_for_a_worker_and_what_does_so_for_too_long_is_counted_for_scaling() -> None:
+    clock, behind, gate = Clock(), Next(hold=True), threading.Event()
+
+    def slow(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        assert gate.wait(10)
+        clock.now_s += 3.0
+        return transform(inputs)
+
+    async def test(stage: TransformStage) -> None:
+        calls = [asyncio.ensure_future(stage.infer_many([request(1), request(2)]))]
+        calls += [asyncio.ensure_future(stage.infer_many([request(3, budget_s=2.0)])) for _ in range(2)]
+        await until(lambda: stage.num_pending_rows == 4)
+        assert transform_stats([stage], 1, "p")[QUEUED + "p"] == 3.0, "all but the one under way"
+        calls.pop().cancel()
+        gate.set()
+        await until(lambda: len(behind.futures) == 2 and stage.num_pending_rows == 0)
+        assert isinstance((await calls.pop())[0], DeadlineExceeded)
+        found = transform_stats([stage], 1, "p")
+        assert (found[QUEUED + "p"], found[LATE + "p"]) == (0.0, 1.0), "what waits behind does not wait here"
+        for future in behind.futures:
+            future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calls.pop()
+
+    run(test, behind, slow, clock, num_threads=1)

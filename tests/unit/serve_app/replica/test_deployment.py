@@ -170,8 +170,8 @@ def test_it_reports_what_its_routers_are_asked_and_what_its_batches_take(tmp_pat
     async def scenario() -> None:
         made = await replica(tmp_path)
         assert CALL_S not in made.record_autoscaling_stats()
-        made.status((Load("r/m", 5, 4, 1, 0),))
-        await made.infer_many("target", [request(rows=3)], (Load("r/m", 9, 8, 1, 2),))
+        made.status((Load("r/m", 5, 4, 1, 0, 1.0),))
+        await made.infer_many("target", [request(rows=3)], (Load("r/m", 9, 8, 1, 2, 2.0),))
         stats = made.record_autoscaling_stats()
         assert {name: stats[name + "r/m"] for name in (OFFERED, ENDED, LATE, QUEUED)} == {
             OFFERED: 9, ENDED: 8, LATE: 1, QUEUED: 2

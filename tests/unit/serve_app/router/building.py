@@ -84,7 +84,8 @@ def route(
 ) -> PoolRoute:
     clock = limits.pop("clock", time.monotonic)
     dispatcher = Dispatcher(edge, "m", "1", DispatchLimits(**limits), clock=clock)
-    made = PoolRoute(name, dispatcher, edge.num_replicas, "1 CPU", may_be_empty)
+    needed = (lambda: 1) if may_be_empty else edge.num_replicas
+    made = PoolRoute(name, dispatcher, needed, "1 CPU", may_be_empty)
     if status is not None:
         made.update([status])
     return made

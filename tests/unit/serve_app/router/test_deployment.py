@@ -7,21 +7,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from autoscaling.policy.signals import BUSY_S, ENDED, OFFERED
 from models.errors import FileError, ModelUnavailable
 from models.source import ModelSource, Transform
 from serve_app.dispatch.dispatcher import Dispatcher
 from serve_app.dispatch.edge import LocalEdge, Way
 from serve_app.dispatch.limits import DispatchLimits
+from serve_app.dispatch.load import Load
 from serve_app.ingress.http import HttpIngress
 from serve_app.messages import InferenceRequest, Result
 from serve_app.preprocessing.stage import in_front
+from serve_app.replica.host import ModelStatus
+from serve_app.router import deployment
 from serve_app.router.deployment import Router, _load_in_front, needs_of
-from serve_app.router.plan import ModelPlan
+from serve_app.router.plan import ModelPlan, RemotePool
+from serve_app.scaling import Autoscaling
 from serve_app.settings import Pool
 from serve_app.settings import Router as RouterSettings
 from tests.unit.serve_app.router.building import EchoEdge, manifest, model_plan
@@ -157,3 +163,171 @@ def test_preprocessing_in_the_router_runs_before_the_call() -> None:
 )
 def test_what_a_pool_needs_in_words(pool: Pool, words: str) -> None:
     assert needs_of(pool) == words
+
+
+class Handle:
+    """A deployment's handle: how many replicas it reaches, and what it was told."""
+
+    def __init__(self, name: str, num_replicas: int = 1) -> None:
+        self.deployment_name, self.num_replicas = name, num_replicas
+        self.told: list[tuple[Any, ...]] = []
+
+    def broadcast(self, method: str, *arguments: Any) -> Any:
+        self.told.append((method, *arguments))
+
+        async def answers() -> list[Any]:
+            return [ModelStatus("READY") if method == "status" else None] * self.num_replicas
+
+        return SimpleNamespace(results_async=answers)
+
+
+class Held:
+    """An edge whose calls stay under way."""
+
+    def __init__(self, handle: Handle, target: str, loads: Callable[[], tuple[Load, ...]], is_direct: bool) -> None:
+        self.handle, self.loads = handle, loads
+
+    async def call(self, requests: list[InferenceRequest], way: Way, deliver: Any) -> None:
+        await asyncio.Event().wait()
+
+    def num_replicas(self) -> int:
+        return self.handle.num_replicas
+
+
+def run_remote(
+    monkeypatch: pytest.MonkeyPatch,
+    test: Callable[[Router, list[Held]], Awaitable[None]],
+    model: Handle,
+    entry: Handle | None = None,
+    pool: Pool | None = None,
+    counted_slo_s: float | None = 0.5,
+    needed: tuple[Handle, ...] = (),
+    settings: RouterSettings | None = None,
+    routers: int = 1,
+) -> None:
+    """A router before a pool with deployments of its own, whose full batches have 32 rows."""
+    edges: list[Held] = []
+
+    def edge_to(*arguments: Any) -> Held:
+        edges.append(Held(*arguments))
+        return edges[-1]
+
+    context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r#1"), deployment="Router", app_name="a")
+    own = Handle("Router", routers)
+    serve = SimpleNamespace(get_replica_context=lambda: context, get_deployment_handle=lambda _name, _application: own)
+    monkeypatch.setattr(deployment, "serve", serve)
+    monkeypatch.setattr(deployment, "edge_to", edge_to)
+    monkeypatch.setattr(deployment, "live_replicas", lambda handle: handle.num_replicas)
+    given: Any = (pool or Pool(), entry or model, model, "m-v1-cpu", needed)
+    plan = model_plan()
+    version = replace(
+        plan.versions["1"],
+        pools=(RemotePool(*given, counted_slo_s=counted_slo_s),),
+        limits=DispatchLimits(max_call_rows=32),
+    )
+
+    async def scenario() -> None:
+        router = Router.__new__(Router)
+        plans = [replace(plan, versions={"1": version})]
+        await router.__init__(plans, settings or RouterSettings(), None)  # type: ignore[misc, arg-type]
+        try:
+            await asyncio.sleep(0.01)
+            await test(router, edges)
+        finally:
+            for task in router._tasks:
+                task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_preprocessors_hear_of_the_load_without_a_call_and_without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the last figures of a burst hold until the next call, and no replica goes."""
+    monkeypatch.setattr(deployment, "WATCH_READY_S", 0.001)
+    model, entry = Handle("m-v1-cpu", 0), Handle("Preprocessor-image", 2)
+
+    async def test(router: Router, _edges: list[Held]) -> None:
+        method, target, (load,) = entry.told[-1]
+        assert (method, target) == ("hear", "m-v1-cpu")
+        assert (load.router, load.offered, load.queued) == ("r#1/m-v1-cpu", 0, 0)
+        assert entry.told[0][2][0].at_s < load.at_s, "again and again, each newer than the last"
+        assert not model.told
+        entry.num_replicas = 0
+        await asyncio.sleep(0.01)
+        num = len(entry.told)
+        await asyncio.sleep(0.01)
+        assert len(entry.told) == num, "nobody is there"
+
+    run_remote(monkeypatch, test, model, entry)
+
+
+@pytest.mark.parametrize(("counted_slo_s", "is_told"), [(0.5, True), (None, False)])
+def test_the_model_hears_of_the_load_with_the_question_how_it_is(
+    monkeypatch: pytest.MonkeyPatch, counted_slo_s: float | None, is_told: bool
+) -> None:
+    model, entry = Handle("m-v1-cpu"), Handle("Preprocessor-image")
+
+    async def test(router: Router, _edges: list[Held]) -> None:
+        ((method, loads),) = model.told
+        assert (method, len(loads)) == ("status", is_told)
+        assert bool(entry.told) == is_told, "nothing is said where nobody counts"
+
+    run_remote(monkeypatch, test, model, entry, counted_slo_s=counted_slo_s)
+
+
+@pytest.mark.parametrize(
+    ("model_replicas", "entry_replicas", "routers", "queued"),
+    [(1, 1, 1, 68), (2, 1, 1, 36), (1, 9, 1, 68), (2, 1, 2, 68), (4, 1, 2, 36), (4, 1, 0, 0)],
+)
+def test_what_waits_is_what_this_router_s_share_of_the_model_s_batches_leaves(
+    monkeypatch: pytest.MonkeyPatch, model_replicas: int, entry_replicas: int, routers: int, queued: int
+) -> None:
+    """Routers share the model's replicas, and preprocessing runs no batches of the model."""
+    settings = RouterSettings() if routers == 1 else RouterSettings(autoscaling=Autoscaling(max_replicas=2))
+    model, entry = Handle("m-v1-cpu", model_replicas), Handle("Preprocessor-image", entry_replicas)
+
+    async def test(router: Router, edges: list[Held]) -> None:
+        (route,) = router._pools["m", "1"]
+        for rows in (60, 40):
+            route.dispatcher.submit(InferenceRequest({"x": np.ones((rows, 1), np.float32)}, rows))
+        (load,) = edges[0].loads()
+        assert load.queued == queued
+
+    run_remote(monkeypatch, test, model, entry, settings=settings, routers=routers)
+
+
+def test_preprocessing_that_scaled_to_zero_is_no_reason_not_to_be_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, entry = Handle("m-v1-cpu"), Handle("Preprocessor-image", 0)
+
+    async def test(router: Router, _edges: list[Held]) -> None:
+        assert router.models()[0]["ready"]
+        model.num_replicas = 0
+        assert "no replica is running" in router.models()[0]["reason"]
+
+    run_remote(monkeypatch, test, model, entry, needed=(model,))
+
+
+def test_a_model_that_scaled_to_zero_is_ready_behind_its_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, entry = Handle("m-v1-cpu", 0), Handle("Preprocessor-image")
+    pool = Pool(autoscaling=Autoscaling(min_replicas=0))
+
+    async def test(router: Router, _edges: list[Held]) -> None:
+        assert router.models()[0]["ready"]
+        entry.num_replicas = 0
+        assert "no replica is running" in router.models()[0]["reason"]
+
+    run_remote(monkeypatch, test, model, entry, pool, needed=(entry,))
+
+
+def test_the_router_s_own_policy_is_told_of_its_requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r#1"))
+    monkeypatch.setattr(deployment, "serve", SimpleNamespace(get_replica_context=lambda: context))
+
+    async def test(router: Router) -> None:
+        await router.infer("m", {"x": np.ones((5, 3), np.float32)})
+        with pytest.raises(Exception, match="nosuch"):
+            await router.infer("nosuch", {})
+        stats = router.record_autoscaling_stats()
+        assert (stats[OFFERED + "r#1"], stats[ENDED + "r#1"]) == (2, 2), "requests, not rows"
+        assert stats[BUSY_S] > 0.0
+
+    run([local_plan(tmp_path)], test)

@@ -41,6 +41,18 @@ def test_a_pool_that_scales_to_zero_takes_requests_before_its_first_replica() ->
     assert pool.reason_not_ready() == ""
 
 
+def test_a_pool_that_scales_to_zero_is_not_ready_without_what_stands_before_it() -> None:
+    edge = EchoEdge(0)
+    pool = PoolRoute("cpu", Dispatcher(edge, "m", "1", DispatchLimits()), edge.num_replicas, "1 CPU", True)
+    assert pool.accepts()
+    assert pool.reason_not_ready() == NONE
+    edge.replicas = 1
+    assert pool.reason_not_ready() == ""
+    pool.update([READY])
+    pool.update([])
+    assert pool.reason_not_ready() == "", "scaled to zero again"
+
+
 @pytest.mark.parametrize("num_replicas", [0, 1])
 @pytest.mark.parametrize("may_be_empty", [False, True])
 def test_a_failed_pool_is_not_ready_whatever_else_holds(num_replicas: int, may_be_empty: bool) -> None:

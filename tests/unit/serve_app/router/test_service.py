@@ -21,6 +21,7 @@ from models.errors import (
     UnknownModel,
 )
 from models.tensor import TensorSpec, bytes_array
+from serve_app.dispatch.edge import Deliver, Way
 from serve_app.dispatch.load import LoadCount
 from serve_app.messages import InferenceRequest
 from serve_app.replica.host import ModelStatus
@@ -70,6 +71,28 @@ def test_a_request_goes_to_its_pool_and_comes_back() -> None:
     edge = EchoEdge()
     assert ask(one_model(edge), 3).outputs["y"].shape == (3, 1)
     assert [request.num_rows for request in edge.seen] == [3]
+
+
+def test_requests_are_counted_when_they_come_and_when_they_end_however_they_do() -> None:
+    class Held(EchoEdge):
+        async def call(self, requests: list[InferenceRequest], way: Way, deliver: Deliver) -> None:
+            await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        platform = one_model(Held())
+        found = platform.find("m", None)
+        waits = asyncio.ensure_future(platform.infer(found, InferenceRequest({"x": rows(3)}, 3)))
+        await asyncio.sleep(0)
+        assert (platform.num_offered, platform.num_ended) == (1, 0)
+        platform.record("m", "1", 400, 0.1)
+        assert (platform.num_offered, platform.num_ended) == (2, 1), "one that could not be read"
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        platform.record("m", "1", 499, 0.1)
+        assert (platform.num_offered, platform.num_ended) == (2, 2)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(("number", "error"), [(0, InvalidRequest), (101, PayloadTooLarge)])

@@ -23,7 +23,7 @@ from serve_app.dispatch.load import Load
 from serve_app.messages import InferenceRequest, InferenceResponse, Numbered, Result
 
 LIMIT_S = 10.0
-LOAD = Load("r", 1, 1, 0, 0)
+LOAD = Load("r", 1, 1, 0, 0, 1.0)
 
 
 def request(value: float, size: int = 3) -> InferenceRequest:
