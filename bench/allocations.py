@@ -27,7 +27,7 @@ from autoscaling.simulate.setup import Setup
 from bench.exhaustive import best_cost
 from bench.problems import PERIOD_S, Problem, random_problem
 from bench.reclaims import Reclaims, reclaims_of
-from bench.scaled_plans import NUM_DAYS, Scaled, scale
+from bench.scaled_plans import Scaled, scale
 
 MIN_S, MAX_S = 3600, 400_000
 MAX_REQUESTS = 400_000
@@ -195,6 +195,7 @@ def main(
     last: Annotated[int | None, typer.Option("--to", help="The one after the last.")] = None,
     exhaustive: Annotated[bool, typer.Option(help="Compare costs with the best of all ways.")] = False,
     scaled: Annotated[bool, typer.Option(help="Let Headrace's policy scale, within the bounds of each plan.")] = False,
+    days: Annotated[int, typer.Option(min=1, help="That the policy knows in its second run.")] = 3,
 ) -> None:
     """Print what was missed, and how costs compare."""
     limits = (2, 8.0) if exhaustive else (3, 60.0)
@@ -202,7 +203,7 @@ def main(
     if exhaustive:
         _tell_costs(found)
     elif scaled:
-        _tell_scaled(found, seed)
+        _tell_scaled(found, seed, days)
     else:
         _tell_missed(found, seed)
 
@@ -260,25 +261,28 @@ def _miss_in_words(judged: Judged) -> str:
     )
 
 
-def _tell_scaled(found: Iterator[Allocated], seed: int) -> None:
-    pairs: list[tuple[Scaled, Scaled]] = []
+def _tell_scaled(found: Iterator[Allocated], seed: int, num_days: int) -> None:
+    told: dict[str, list[Scaled]] = {}
     for one in found:
         for plan in one.allocation.workloads if one.allocation is not None else ():
             is_asked = one.allocation and any(period.peak_per_s[plan.workload] for period in one.allocation.periods)
             if one.allocation is None or plan.option.profile is None or not is_asked:
                 continue
-            new, known = (scale(one.allocation, plan, seed + one.first, num_days) for num_days in (0, NUM_DAYS))
-            pairs.append((new, known))
+            new, known = (scale(one.allocation, plan, seed + one.first, num) for num in (0, num_days))
+            low, high = min(plan.replicas), max(plan.replicas)
+            what = "none in some period" if low == 0 else "as many in each" if low == high else "more in some period"
+            told.setdefault(f"{what}, nothing known", []).append(new)
+            told.setdefault(f"{what}, {num_days} days known", []).append(known)
             typer.echo(
-                f"{one.first}: {plan.workload}, {min(plan.replicas)} to {max(plan.replicas)} planned, "
-                f"{new.num_requests} requests: late {new.late:.2f} of what is allowed with {new.replicas:.2f} of the "
-                f"plan's replicas, with {NUM_DAYS} days known {known.late:.2f} with {known.replicas:.2f}"
+                f"{one.first}: {plan.workload}, {low} to {high} planned, {new.num_requests} requests: late "
+                f"{new.late:.2f} of what is allowed with {new.replicas:.2f} of the plan's replicas, "
+                f"{num_days} days known {known.late:.2f} with {known.replicas:.2f}"
             )
-    for what, each in zip(("without history", f"with {NUM_DAYS} days of it"), zip(*pairs, strict=True), strict=False):
+    for what, each in sorted(told.items()):
         late = np.array([one.late for one in each])
         typer.echo(
-            f"{len(each)} workloads {what}: {int((late <= 1.0).sum())} within what may be late, "
-            f"median {np.median(late):.2f} of it, 90 % up to {np.quantile(late, 0.9):.2f}, highest {late.max():.2f}; "
+            f"{what}: {int((late <= 1.0).sum())} of {len(each)} plans within what may be late, median "
+            f"{np.median(late):.2f} of it, 90 % up to {np.quantile(late, 0.9):.2f}, highest {late.max():.2f}; "
             f"{np.mean([one.replicas for one in each]):.2f} of the plan's replicas"
         )
 

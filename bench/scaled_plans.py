@@ -2,7 +2,7 @@
 
 The forecast comes again and again, each period at its highest rate, for two hours at most; spot nodes are reclaimed. It
 begins with the replicas of the first period. The policy runs twice: once it knows nothing, so that each step up to the
-next period finds it a start's time late; once it has seen three days like this one.
+next period finds it a start's time late; once it has seen some days like this one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autoscaling.simulate.experiment import Load, run_policy
 from autoscaling.simulate.setup import Setup
 from bench.reclaims import reclaims_of
 
-DAY_S, NUM_DAYS = 86_400, 3
+DAY_S = 86_400
 MIN_S, MAX_S = 3600, 7200
 MAX_REQUESTS = 200_000
 

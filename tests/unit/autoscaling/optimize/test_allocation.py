@@ -101,6 +101,9 @@ def test_a_quiet_workload_that_may_go_has_no_replica_and_no_node_then() -> None:
     assert found.workloads[0].replicas[1] == 0
     assert found.num_nodes("cpu-4", "on-demand")[1] == 0
     assert implement_auto_scaling_policy(found.workloads[0])["min_replicas"] == 0
+    assert "waits 70 s for one, min_replicas 1 keeps one" in found.workloads[0].why
+    patient = allocate({"a": rates(50.0, 0.0)}, {"a": requirement(min_replicas=0, slo_s=120.0)})
+    assert "min_replicas" not in patient.workloads[0].why
 
 
 def test_what_cannot_be_run_is_told_with_its_reasons() -> None:
