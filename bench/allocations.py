@@ -3,7 +3,8 @@
 Random workloads, up to three at a time, are allocated; then each period of each plan is simulated request by request,
 with its spot nodes reclaimed, for at least an hour and for so long that two hundred late requests would be allowed. A
 period that has a larger share of late requests than the plan's stated risk is a miss. With `--exhaustive` the cost is
-compared with the best of all ways that there are, where they can all be tried.
+compared with the best of all ways that there are, where they can all be tried. With `--scaled` Headrace's policy scales
+each plan within its bounds, see `bench.scaled_plans`.
 """
 
 from __future__ import annotations
@@ -25,17 +26,11 @@ from autoscaling.simulate.experiment import Load, run_policy
 from autoscaling.simulate.setup import Setup
 from bench.exhaustive import best_cost
 from bench.problems import PERIOD_S, Problem, random_problem
+from bench.reclaims import Reclaims, reclaims_of
+from bench.scaled_plans import Scaled, scale
 
 MIN_S, MAX_S = 3600, 400_000
 MAX_REQUESTS = 400_000
-
-
-class Reclaims(NamedTuple):
-    """Of spot nodes that hold a workload: how many there are in an hour, and how many of its replicas each takes."""
-
-    per_hour: float = 0.0
-    num_replicas: int = 0
-    recovery_s: float = 0.0
 
 
 class Judged(NamedTuple):
@@ -77,7 +72,7 @@ def judge(problem: Problem, allocation: Allocation, seed: int) -> Iterator[Judge
                 late, num_requests = np.sum(found, axis=0).tolist()
                 yield Judged(plan, place, late / max(1, num_requests), num_requests)
             else:
-                reclaims = _reclaims(allocation, plan, place)
+                reclaims = reclaims_of(allocation, plan, place)
                 num = plan.replicas[place]
                 late, num_requests = simulated(
                     plan.option.profile, plan.requirement, rate_per_s, num, num_seconds, seed + place, reclaims
@@ -160,20 +155,37 @@ def _seconds(rate_per_s: float, requirement: Requirement) -> int:
     return math.ceil(min(wanted, MAX_S, max(MIN_S / 6, MAX_REQUESTS / rate_per_s)))
 
 
-def _reclaims(allocation: Allocation, plan: WorkloadPlan, period: int) -> Reclaims:
-    group, profile = plan.option.group, plan.option.profile
-    if group is None or profile is None or group.spot is None:
-        return Reclaims()
-    held = [
-        (dict(use.holds)[plan.workload], use.num_nodes)
-        for use in allocation.nodes[period]
-        if use.market == "spot" and plan.workload in dict(use.holds)
-    ]
-    if not held:
-        return Reclaims()
-    num_nodes = sum(num for _, num in held)
-    recovery_s = group.startup_s + profile.startup_s
-    return Reclaims(group.spot.reclaims_per_hour * num_nodes, max(num for num, _ in held), recovery_s)
+class Allocated(NamedTuple):
+    """Random workloads and what they were given.
+
+    Attributes:
+        first: Number of the first of them.
+        num: How many they are.
+        allocation: None: nothing can run one of them in time.
+    """
+
+    first: int
+    num: int
+    problem: Problem
+    allocation: Allocation | None
+
+
+def _allocated(workloads: int, seed: int, first: int, last: int, max_num: int, max_load: float) -> Iterator[Allocated]:
+    place = 0
+    while place < workloads:
+        rng = np.random.default_rng([seed, place])
+        num = min(int(rng.integers(1, max_num + 1)), workloads - place)
+        problem = random_problem(rng, num, max_load)
+        if first <= place < last:
+            allocation = None
+            try:
+                allocation = calculate_optimal_allocation(
+                    problem.forecast, problem.requirements, problem.prices, PERIOD_S
+                )
+            except InputError as error:
+                typer.echo(f"{place}: {error}")
+            yield Allocated(place, num, problem, allocation)
+        place += num
 
 
 def main(
@@ -182,61 +194,97 @@ def main(
     first: Annotated[int, typer.Option("--from", min=0, help="First workload that is looked at.")] = 0,
     last: Annotated[int | None, typer.Option("--to", help="The one after the last.")] = None,
     exhaustive: Annotated[bool, typer.Option(help="Compare costs with the best of all ways.")] = False,
+    scaled: Annotated[bool, typer.Option(help="Let Headrace's policy scale, within the bounds of each plan.")] = False,
+    days: Annotated[int, typer.Option(min=1, help="That the policy knows in its second run.")] = 3,
 ) -> None:
     """Print what was missed, and how costs compare."""
-    num_seen = num_missed = num_periods = num_none = 0
-    worst = 0.0
+    limits = (2, 8.0) if exhaustive else (3, 60.0)
+    found = _allocated(workloads, seed, first, last or workloads, *limits)
+    if exhaustive:
+        _tell_costs(found)
+    elif scaled:
+        _tell_scaled(found, seed, days)
+    else:
+        _tell_missed(found, seed)
+
+
+def _tell_costs(found: Iterator[Allocated]) -> None:
     found_search: list[float] = []
     found_all: list[float] = []
-    place = 0
-    while place < workloads:
-        rng = np.random.default_rng([seed, place])
-        num = min(int(rng.integers(1, 3 if exhaustive else 4)), workloads - place)
-        problem = random_problem(rng, num, 8.0 if exhaustive else 60.0)
-        place += num
-        if not first <= place - num < (last or workloads):
+    for one in found:
+        if one.allocation is None:
             continue
-        try:
-            allocation = calculate_optimal_allocation(problem.forecast, problem.requirements, problem.prices, PERIOD_S)
-        except InputError as error:
-            num_none += num
-            typer.echo(f"{place - num}: {error}")
+        cost = one.allocation.cost
+        for kept, judge_of in ((found_search, None), (found_all, late_of)):
+            best = best_cost(one.problem, judge_of)
+            if best is None:
+                break
+            kept.append(cost / best if best > 0.0 else 1.0)
+            if not 0.999 < kept[-1] <= 1.1:
+                what = "the same replicas" if judge_of is None else "replicas that the simulator finds enough"
+                typer.echo(f"{one.first}: cost {cost:.4g}, best with {what} {best:.4g}")
+    for what, kept in (("the same replicas", found_search), ("the simulator's replicas", found_all)):
+        shown = np.array(kept or [math.nan])
+        typer.echo(
+            f"{len(kept)} problems searched whole with {what}: cost over the best, mean {shown.mean():.4f}, "
+            f"highest {shown.max():.4f}, over 1.1: {int((shown > 1.1).sum())}"
+        )
+
+
+def _tell_missed(found: Iterator[Allocated], seed: int) -> None:
+    num_seen = num_missed = num_periods = num_none = 0
+    worst = 0.0
+    for one in found:
+        if one.allocation is None:
+            num_none += one.num
             continue
-        if exhaustive:
-            for kept, judge_of in ((found_search, None), (found_all, late_of)):
-                best = best_cost(problem, judge_of)
-                if best is None:
-                    break
-                kept.append(allocation.cost / best if best > 0.0 else 1.0)
-                if not 0.999 < kept[-1] <= 1.1:
-                    what = "the same replicas" if judge_of is None else "replicas that the simulator finds enough"
-                    typer.echo(f"{place - num}: cost {allocation.cost:.4g}, best with {what} {best:.4g}")
-            continue
-        judged = list(judge(problem, allocation, seed + 1000 * place))
-        for one in judged:
-            worst = max(worst, one.late_ratio / one.plan.risk_ratio)
-            if one.is_missed:
-                option = one.plan.option
-                typer.echo(
-                    f"{place - num}: {one.plan.workload} period {one.period}: {100 * one.late_ratio:.3g} % of "
-                    f"{one.num_requests} late, risk {100 * one.plan.risk_ratio:g} %, "
-                    f"{option.on_demand[one.period]} + {option.spot[one.period]} spot for {option.needs[one.period]}"
-                )
-        num_seen += num
+        judged = list(judge(one.problem, one.allocation, seed + 1000 * (one.first + one.num)))
+        for period in judged:
+            worst = max(worst, period.late_ratio / period.plan.risk_ratio)
+            if period.is_missed:
+                typer.echo(f"{one.first}: {_miss_in_words(period)}")
+        num_seen += one.num
         num_periods += len(judged)
-        num_missed += len({one.plan.workload for one in judged if one.is_missed})
-    if exhaustive:
-        for what, kept in (("the same replicas", found_search), ("the simulator's replicas", found_all)):
-            shown = np.array(kept or [math.nan])
-            typer.echo(
-                f"{len(kept)} problems searched whole with {what}: cost over the best, mean {shown.mean():.4f}, "
-                f"highest {shown.max():.4f}, over 1.1: {int((shown > 1.1).sum())}"
-            )
-        return
+        num_missed += len({period.plan.workload for period in judged if period.is_missed})
     typer.echo(
         f"{num_seen} workloads, {num_periods} periods: {num_missed} workloads missed; most late of what was allowed: "
         f"{worst:.2f}; {num_none} workloads that nothing can run in time"
     )
+
+
+def _miss_in_words(judged: Judged) -> str:
+    plan, place = judged.plan, judged.period
+    return (
+        f"{plan.workload} period {place}: {100 * judged.late_ratio:.3g} % of {judged.num_requests} late, "
+        f"risk {100 * plan.risk_ratio:g} %, "
+        f"{plan.option.on_demand[place]} + {plan.option.spot[place]} spot for {plan.option.needs[place]}"
+    )
+
+
+def _tell_scaled(found: Iterator[Allocated], seed: int, num_days: int) -> None:
+    told: dict[str, list[Scaled]] = {}
+    for one in found:
+        for plan in one.allocation.workloads if one.allocation is not None else ():
+            is_asked = one.allocation and any(period.peak_per_s[plan.workload] for period in one.allocation.periods)
+            if one.allocation is None or plan.option.profile is None or not is_asked:
+                continue
+            new, known = (scale(one.allocation, plan, seed + one.first, num) for num in (0, num_days))
+            low, high = min(plan.replicas), max(plan.replicas)
+            what = "none in some period" if low == 0 else "as many in each" if low == high else "more in some period"
+            told.setdefault(f"{what}, nothing known", []).append(new)
+            told.setdefault(f"{what}, {num_days} days known", []).append(known)
+            typer.echo(
+                f"{one.first}: {plan.workload}, {low} to {high} planned, {new.num_requests} requests: late "
+                f"{new.late:.2f} of what is allowed with {new.replicas:.2f} of the plan's replicas, "
+                f"{num_days} days known {known.late:.2f} with {known.replicas:.2f}"
+            )
+    for what, each in sorted(told.items()):
+        late = np.array([one.late for one in each])
+        typer.echo(
+            f"{what}: {int((late <= 1.0).sum())} of {len(each)} plans within what may be late, median "
+            f"{np.median(late):.2f} of it, 90 % up to {np.quantile(late, 0.9):.2f}, highest {late.max():.2f}; "
+            f"{np.mean([one.replicas for one in each]):.2f} of the plan's replicas"
+        )
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def _on_spot(
     needs: Sequence[int],
     budget: Budget,
 ) -> Iterator[Way]:
-    """Every base, every number on a node, with the fewest spare replicas that hold the same risk."""
+    """Every base from one replica, every number on a node, with the fewest spare replicas that hold the same risk."""
     assert group.spot is not None
     recovery_s = group.startup_s + profile.startup_s
     full_per_s = profile.max_batch / profile.curve.batch_s(profile.max_batch)
@@ -123,7 +123,7 @@ def _on_spot(
     requests = [period.hours * period.mean_per_s[workload] for period in periods]
     outage_ratio = max(felt) * lost_ratio(group.spot.outages_per_hour, recovery_s)
     ratio = lost_ratio(group.spot.reclaims_per_hour, recovery_s)
-    for base, per_node in product(range(max(needs)), range(1, group.num_fitting(profile) + 1)):
+    for base, per_node in product(range(1, max(needs)), range(1, group.num_fitting(profile) + 1)):
         uncovered = sum(num for num, need in zip(requests, needs, strict=True) if need > base)
         if outage_ratio * uncovered > budget.outages * requirement.late_ratio * sum(requests):
             continue
@@ -133,7 +133,8 @@ def _on_spot(
             while num and risk_of(num, spare, per_node, ratio) * times > budget.losses * requirement.late_ratio:
                 spare += 1
             spot.append(num + spare if num else 0)
-        yield Way(group, profile.size, tuple(min(base, need) for need in needs), tuple(spot), per_node, 0.0)
+        on_demand = tuple(max(1, min(base, need)) for need in needs)
+        yield Way(group, profile.size, on_demand, tuple(spot), per_node, 0.0)
 
 
 class _NodeCount:

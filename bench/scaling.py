@@ -8,7 +8,7 @@ minutes are not scored.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -102,12 +102,15 @@ def main(
         for scaler in policy or NAMES:
             for start_s in startup_s or (10.0, 60.0):
                 scores = [measure(name, traces, scaler, start_s, seed) for seed in range(seeds)]
-                attainment, hours, p99_s = (
-                    np.mean([getattr(found, field) or math.inf for found in scores])
-                    for field in ("slo_attainment", "replica_hours", "p99_s")
-                )
-                shown = f"{100 * attainment:6.2f} % in time, {hours:6.1f} replica-hours, p99 {p99_s:6.2f} s"
-                typer.echo(f"{name:9s} start {start_s:3.0f} s  {scaler:10s} {shown}")
+                typer.echo(f"{name:9s} start {start_s:3.0f} s  {scaler:10s} {in_words(scores)}")
+
+
+def in_words(scores: Sequence[Score]) -> str:
+    """Means of several runs; a percentile that has no answer is infinite."""
+    attainment = np.mean([one.slo_attainment for one in scores])
+    hours = np.mean([one.replica_hours for one in scores])
+    p99_s = np.mean([math.inf if one.p99_s is None else one.p99_s for one in scores])
+    return f"{100 * attainment:6.2f} % in time, {hours:6.1f} replica-hours, p99 {p99_s:6.2f} s"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoscaling.optimize.forecast import Forecast, Period, periods_of
-from autoscaling.optimize.inputs import InputError, NodeGroup, Prices, Requirement
+from autoscaling.optimize.inputs import TYPICAL_PRICES, InputError, NodeGroup, Prices, Requirement
 from autoscaling.optimize.options import Option, Options, options_of
 from autoscaling.optimize.packing import NodeUse, pack
 from autoscaling.optimize.strategy import Kind
@@ -81,7 +81,7 @@ class Allocation:
 def calculate_optimal_allocation(
     workload_forecast: Forecast,
     performance_requirements: Mapping[str, Requirement],
-    prices: Prices,
+    prices: Prices = TYPICAL_PRICES,
     period_s: float = 3600.0,
 ) -> Allocation:
     """Find the cheapest machines on which every workload meets its SLO.
@@ -92,7 +92,7 @@ def calculate_optimal_allocation(
     Args:
         workload_forecast: What each workload is expected to be asked.
         performance_requirements: What each must reach, by workload.
-        prices: Of what there is.
+        prices: Of what there is; a first answer needs none.
         period_s: Length of a period; its highest rate is planned for, seconds.
 
     Raises:

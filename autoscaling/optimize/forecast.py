@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoscaling.optimize.inputs import InputError
+from autoscaling.simulate.csv_lines import csv_lines
 
 COLUMNS = ("second", "workload", "rate_per_s")
 LAST_STEP_S = 3600.0
@@ -96,14 +97,13 @@ def read_forecast(path: Path) -> dict[str, Expected]:
     """
     found: dict[str, dict[float | None, list[tuple[float, float]]]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, second, workload, rate, quantile in _rows(path, file):
-                rows = found.setdefault(workload, {}).setdefault(quantile, [])
-                if rows and second <= rows[-1][0]:
-                    raise _wrong(path, line, f"second {second:g} comes after {rows[-1][0]:g}; they must rise")
-                if rows and second - rows[0][0] > MAX_SECONDS:
-                    raise _wrong(path, line, f"second {second:g} is over a year after the first, {rows[0][0]:g}")
-                rows.append((second, rate))
+        for line, second, workload, rate, quantile in _rows(path):
+            rows = found.setdefault(workload, {}).setdefault(quantile, [])
+            if rows and second <= rows[-1][0]:
+                raise _wrong(path, line, f"second {second:g} comes after {rows[-1][0]:g}; they must rise")
+            if rows and second - rows[0][0] > MAX_SECONDS:
+                raise _wrong(path, line, f"second {second:g} is over a year after the first, {rows[0][0]:g}")
+            rows.append((second, rate))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     if not found:
@@ -141,28 +141,24 @@ def _expected(by_quantile: Mapping[float | None, list[tuple[float, float]]]) -> 
     return Expected(series[middle], series[top], top)
 
 
-def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, float, str, float, float | None]]:
+def _rows(path: Path) -> Iterator[tuple[int, float, str, float, float | None]]:
     """Line, second, workload, rate and quantile of each row."""
-    reader = csv.reader(file)
-    try:
-        names = [name.strip() for name in next(reader, [])]
-        if any(name not in names for name in COLUMNS):
-            raise _wrong(path, 1, f"expected the columns {','.join(COLUMNS)}, got '{','.join(names)}'")
-        for row in reader:
-            if not row:
-                continue
-            line = reader.line_num
-            if len(row) != len(names):
-                raise _wrong(path, line, f"has {len(row)} values for {len(names)} columns")
-            cells = dict(zip(names, map(str.strip, row), strict=True))
-            if not cells["workload"]:
-                raise _wrong(path, line, "workload is empty")
-            second, rate = (_number(path, line, name, cells[name], math.inf) for name in ("second", "rate_per_s"))
-            written = cells.get("quantile", "")
-            quantile = _number(path, line, "quantile", written, 1.0) if written else None
-            yield line, second, cells["workload"], rate, quantile
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise _wrong(path, reader.line_num + 1, f"is no CSV: {error}") from error
+    lines = csv_lines(path, partial(_wrong, path))
+    names = [name.strip() for name in next(lines, (1, []))[1]]
+    if any(name not in names for name in COLUMNS):
+        raise _wrong(path, 1, f"expected the columns {','.join(COLUMNS)}, got '{','.join(names)}'")
+    for line, row in lines:
+        if not row:
+            continue
+        if len(row) != len(names):
+            raise _wrong(path, line, f"has {len(row)} values for {len(names)} columns")
+        cells = dict(zip(names, map(str.strip, row), strict=True))
+        if not cells["workload"]:
+            raise _wrong(path, line, "workload is empty")
+        second, rate = (_number(path, line, name, cells[name], math.inf) for name in ("second", "rate_per_s"))
+        written = cells.get("quantile", "")
+        quantile = _number(path, line, "quantile", written, 1.0) if written else None
+        yield line, second, cells["workload"], rate, quantile
 
 
 def _number(path: Path, line: int, name: str, text: str, most: float) -> float:

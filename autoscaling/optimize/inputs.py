@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -13,6 +14,8 @@ from autoscaling.policy.capacity import BatchCurve
 NotNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Name = Annotated[str, Field(min_length=1, max_length=63)]
+GroupName = Annotated[str, Field(min_length=1, max_length=50)]
+"""What `NodeGroup.label` makes of it has at most 63 characters, as a cluster wants."""
 
 
 class InputError(ValueError):
@@ -89,20 +92,27 @@ class Spot(Written):
 class NodeGroup(Written):
     """Equal machines. Their CPUs and memory are what replicas may take of them, without what the system keeps."""
 
-    name: Name
+    name: GroupName
     hardware: Name = Field("cpu", description="Kind of hardware: profiles are found by it.")
     num_cpus: Positive
     memory_bytes: int = Field(ge=1)
-    num_gpus: NotNegative = 0.0
+    num_gpus: int = Field(0, ge=0)
     price_per_hour: NotNegative = Field(description="On demand.")
     spot: Spot | None = Field(None, description="None: there is no such market.")
     startup_s: NotNegative = Field(120.0, description="From the request for a node until replicas can start on it.")
-    max_nodes: int = Field(100, ge=0, le=100_000)
+    max_nodes: int = Field(100, ge=0, le=100_000, description="Of both markets together.")
+
+    def label(self, market: str) -> str:
+        """Name of its nodes of a market in a cluster: of `name` what a DNS label may have, such as c5-xlarge-spot."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        if not plain[:1].isalpha():
+            plain = f"nodes-{plain}".strip("-")
+        return f"{plain}-spot" if market == "spot" else plain
 
     @property
     def room(self) -> tuple[float, float, float]:
         """CPUs, memory in bytes, GPUs of a node."""
-        return self.num_cpus, float(self.memory_bytes), self.num_gpus
+        return self.num_cpus, float(self.memory_bytes), float(self.num_gpus)
 
     def num_fitting(self, profile: Profile) -> int:
         """Replicas that fit on an empty node."""
@@ -141,7 +151,39 @@ class Prices(Written):
         names = [group.name for group in self.groups]
         if len(set(names)) != len(names):
             raise ValueError(f"names of groups must differ: {names}")
+        # KubeRay calls the head's own group so.
+        labels = ["headgroup"]
+        for group in self.groups:
+            labels += [group.label("on-demand"), *([group.label("spot")] if group.spot is not None else [])]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"names of groups must differ as labels in a cluster, too; rename one of {twice}")
         return self
+
+
+TYPICAL_PRICES = Prices(
+    groups=(
+        NodeGroup(
+            name="cpu-8",
+            num_cpus=7.5,
+            memory_bytes=28 * 2**30,
+            price_per_hour=0.48,
+            spot=Spot(price_per_hour=0.19),
+        ),
+        NodeGroup(
+            name="gpu-8",
+            hardware="gpu",
+            num_cpus=7.5,
+            memory_bytes=28 * 2**30,
+            num_gpus=1,
+            price_per_hour=1.52,
+            spot=Spot(price_per_hour=0.61, reclaims_per_hour=0.1),
+            startup_s=180.0,
+        ),
+    )
+)
+"""Where no prices are given: the nodes of deploy/eks-cpu-gpu-spot, 8 CPUs and 32 GiB (m7i.2xlarge), or an A10G beside
+them (g5.2xlarge), in US dollars. Good for a first answer only."""
 
 
 def read_prices(path: Path) -> Prices:

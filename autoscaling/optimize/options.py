@@ -130,23 +130,31 @@ def options_of(workload: str, requirement: Requirement, periods: Sequence[Period
 def _ways_with_spot(
     option: Option, budget: Budget, requirement: Requirement, peaks: Sequence[float], requests: Sequence[float]
 ) -> list[Option | str]:
-    """Few or many on a node: alone few replicas make up for a lost node, together they fill it."""
+    """Few or many on a node: alone few replicas make up for a lost node, together they fill it.
+
+    On demand is one replica at least, or one node full of them: its price is that of the one.
+    """
     if option.group is None or option.profile is None:
         return []
     most = option.group.num_fitting(option.profile)
     numbers = sorted({num for num in (1, 2, 3, -(-most // 2), most) if num <= most})
-    return [_with_spot(option, num, budget, requirement, peaks, requests) for num in numbers]
+    return [
+        _with_spot(option, base, num, budget, requirement, peaks, requests)
+        for base in sorted({1, most})
+        for num in numbers
+    ]
 
 
 def _with_spot(
     option: Option,
+    min_base: int,
     num_per_node: int,
     budget: Budget,
     requirement: Requirement,
     peaks: Sequence[float],
     requests: Sequence[float],
 ) -> Option | str:
-    """The same with as much on spot nodes as the risk allows, at most so many on a node; a sentence: why none is."""
+    """The same with as much on spot nodes as the risk and a base allow, so many on a node; a sentence: why none is."""
     group, profile = option.group, option.profile
     if group is None or profile is None or group.spot is None:
         return "not offered"
@@ -156,7 +164,7 @@ def _with_spot(
         felt_for(peak / (need * most_per_s) if need else 0.0) for peak, need in zip(peaks, option.needs, strict=True)
     ]
     outage_ratio = max(felt) * lost_ratio(group.spot.outages_per_hour, recovery_s)
-    base = base_for(option.needs, requests, outage_ratio, budget.outages * requirement.late_ratio)
+    base = max(min_base, base_for(option.needs, requests, outage_ratio, budget.outages * requirement.late_ratio))
     ratio = lost_ratio(group.spot.reclaims_per_hour, recovery_s)
     spot, risks = [], [0.0]
     for need, times in zip(option.needs, felt, strict=True):
@@ -167,8 +175,9 @@ def _with_spot(
         spot.append(num + spare)
         risks.append(risk_of(num, spare, num_per_node, ratio) if num else 0.0)
     if not any(spot):
-        return f"outages ask for a base of all {base} replicas"
-    on_demand = tuple(min(base, need) for need in option.needs)
+        return f"all {max(option.needs)} are its base on demand, for outages"
+    # One stays even where none is needed: a cluster has spot nodes only beside a node on demand.
+    on_demand = tuple(max(1, min(base, need)) for need in option.needs)
     return replace(
         option, on_demand=on_demand, spot=tuple(spot), spot_per_node=num_per_node, loss_risk_ratio=max(risks)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +54,10 @@ def blocks(nums: tuple[int, ...]) -> str:
 
 
 def document(allocation: Allocation) -> dict[str, Any]:
-    """Everything that was decided, for programs."""
+    """Everything that was decided, for programs.
+
+    All numbers are finite: without prices serverless is cheaper at any rate, which is none to name.
+    """
     return {
         "cost": allocation.cost,
         "cost_per_hour": allocation.cost / allocation.hours,
@@ -108,7 +112,7 @@ def plot(allocation: Allocation, path: Path) -> None:
 
 
 def _workload(plan: WorkloadPlan) -> dict[str, Any]:
-    option = plan.option
+    option, below = plan.option, plan.serverless_below_per_s
     return {
         "strategy": plan.strategy,
         "node_group": option.group.name if option.group is not None else None,
@@ -120,7 +124,7 @@ def _workload(plan: WorkloadPlan) -> dict[str, Any]:
         "on_demand_base": option.base,
         "cost": plan.cost,
         "risk_ratio": plan.risk_ratio,
-        "serverless_below_per_s": plan.serverless_below_per_s,
+        "serverless_below_per_s": below if below is not None and math.isfinite(below) else None,
         "why": plan.why,
     }
 

@@ -2,7 +2,8 @@
 
 A reclaimed node is missed until another has started and its replicas have. Nodes go one by one, but now and then the
 whole pool of a zone and type goes at once: against that no number of spare replicas helps, only nodes of another
-market. Source: SpotHedge, EuroSys 2025, for spare replicas; the base is sized by what outages would make late.
+market. Source: SpotHedge, EuroSys 2025, for spare replicas; the base is sized by what outages would make late, and is
+one replica at least.
 """
 
 from __future__ import annotations

@@ -34,6 +34,10 @@ over the square of what is served beyond their mean. Source: heavy-traffic limit
 
 MIN_TRIAL_S, USUAL_TRIAL_S, MAX_TRIAL_S = 20.0, 120.0, 100_000.0
 MAX_REQUESTS = 400_000
+
+MIN_TRIAL_PER_S = NUM_LATE / MAX_TRIAL_S
+"""What comes more rarely is tried as if it came so often: the longest trial would have too few requests to say much."""
+
 SEED = 20_260
 
 
@@ -99,6 +103,7 @@ def trial_s(rate_per_s: float, requirement: Requirement) -> int:
 
 def trial(rate_per_s: float, profile: Profile, requirement: Requirement) -> Callable[[int], float]:
     """Draw arrivals; gives a function that says which share of them is late with so many replicas."""
+    rate_per_s = max(rate_per_s, MIN_TRIAL_PER_S)
     num_seconds = trial_s(rate_per_s, requirement)
     instants = poisson_like(rate_per_s, requirement.burstiness, num_seconds, np.random.default_rng(SEED))
     service = Service(profile.call_s, profile.row_s, profile.max_batch, 1, profile.variation)

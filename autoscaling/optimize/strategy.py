@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.stats import poisson
 
-from autoscaling.optimize.inputs import NodeGroup, Prices, Profile, Requirement, Serverless
+from autoscaling.optimize.inputs import TYPICAL_PRICES, NodeGroup, Prices, Profile, Requirement, Serverless
 from autoscaling.optimize.pool_options import PoolOptions, autoscaling_options, pool_options
 from autoscaling.optimize.staffing import BESIDE_SHARE, staff
 
@@ -49,13 +49,13 @@ class ModelMetadata:
         name: Of the workload.
         rate_per_s: Mean rate that is expected, requests a second.
         requirement: What it must reach, and its profiles.
-        prices: Of what there is to run it on.
+        prices: Of what there is to run it on; a first answer needs none.
     """
 
     name: str
     rate_per_s: float
     requirement: Requirement
-    prices: Prices
+    prices: Prices = TYPICAL_PRICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +145,13 @@ def serverless_below(price_per_hour: float, price_per_request: float) -> float:
     return price_per_hour / (3600.0 * price_per_request) if price_per_request > 0.0 else math.inf
 
 
-def optimize_model_serving_strategy(model: ModelMetadata) -> Strategy:
+def optimize_model_serving_strategy(model_metadata: ModelMetadata) -> Strategy:
     """Choose how one model is served, by its rate, size and latency, a shared node at the price of its part.
 
     Raises:
         ValueError: Neither a group nor a service can serve it in time; says why each cannot.
     """
-    requirement, prices, rate = model.requirement, model.prices, model.rate_per_s
+    requirement, prices, rate = model_metadata.requirement, model_metadata.prices, model_metadata.rate_per_s
     found: list[tuple[float, NodeGroup, Profile, int]] = []
     reasons: list[str] = []
     for group in prices.groups:
@@ -164,7 +164,8 @@ def optimize_model_serving_strategy(model: ModelMetadata) -> Strategy:
     offer = bought(rate, requirement, prices.serverless) if prices.serverless is not None else "not offered"
     is_offered = isinstance(offer, Bought) and offer.is_in_time
     if not found and not is_offered:
-        raise ValueError(f"{model.name} cannot be served in time: {'; '.join(reasons)}; serverless: {_words(offer)}")
+        why_none = f"{'; '.join(reasons)}; serverless: {_words(offer)}"
+        raise ValueError(f"{model_metadata.name} cannot be served in time: {why_none}")
     best = min(found, key=lambda one: one[0], default=None)
     below = None
     if isinstance(offer, Bought):
@@ -175,7 +176,7 @@ def optimize_model_serving_strategy(model: ModelMetadata) -> Strategy:
         why = f"{_words(offer)} costs {offer.price_per_hour:.3g} {prices.currency} an hour{than}"
         why = f"{why}; cheaper than one replica below {below:.3g}/s"
         return Strategy("serverless", None, offer.price_per_hour, 0, below, math.inf, why)
-    return _on_nodes(model, best, below, offer)
+    return _on_nodes(model_metadata, best, below, offer)
 
 
 def _on_nodes(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from autoscaling.optimize.forecast import Period
 from autoscaling.optimize.inputs import Prices, Requirement
 from autoscaling.optimize.options import Option, Options
+from autoscaling.optimize.pool_options import start_s, waits_for_start
 from autoscaling.optimize.strategy import Kind, serverless_below
 from autoscaling.policy.capacity import capacity_of
 
@@ -24,6 +25,7 @@ def why(
     parts = [*_hardware(option, options, peak_per_s, requirement.slo_s, prices.currency)]
     if option.group is not None:
         parts += _market(option, options, prices.currency)
+        parts += _rest(option, requirement)
     if option.offer is not None:
         parts.append(f"serverless: {_percent(option.offer.cold_ratio)} cold")
     elif "serverless" in options.reasons:
@@ -114,6 +116,16 @@ def _market(option: Option, options: Options, currency: str) -> Iterator[str]:
         )
     elif f"{option.group.name} spot" in options.reasons:
         yield f"on demand: {options.reasons[f'{option.group.name} spot']}"
+
+
+def _rest(option: Option, requirement: Requirement) -> Iterator[str]:
+    """What it means that some periods have no replica."""
+    has_none = any(a + b == 0 for a, b in zip(option.on_demand, option.spot, strict=True))
+    if option.group is None or option.profile is None or not has_none:
+        return
+    if not waits_for_start(requirement, option.group, option.profile):
+        wait_s = start_s(option.group, option.profile)
+        yield f"who comes first after a time without a replica waits {wait_s:.3g} s for one, min_replicas 1 keeps one"
 
 
 def _percent(ratio: float) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autoscaling.simulate.csv_lines import csv_lines
 
 COLUMNS = ("second", "count")
 
@@ -60,14 +62,13 @@ def read_arrivals(path: Path) -> Arrivals:
     """
     seconds: list[int] = []
     counts: list[int] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for line, second, count in _rows(path, file):
-            if seconds and second <= seconds[-1]:
-                raise ArrivalsError(path, line, f"second {second} comes after second {seconds[-1]}; they must rise")
-            if seconds and second - seconds[0] >= MAX_SECONDS:
-                raise ArrivalsError(path, line, f"second {second} is over a year after the first, {seconds[0]}")
-            seconds.append(second)
-            counts.append(count)
+    for line, second, count in _rows(path):
+        if seconds and second <= seconds[-1]:
+            raise ArrivalsError(path, line, f"second {second} comes after second {seconds[-1]}; they must rise")
+        if seconds and second - seconds[0] >= MAX_SECONDS:
+            raise ArrivalsError(path, line, f"second {second} is over a year after the first, {seconds[0]}")
+        seconds.append(second)
+        counts.append(count)
     if not seconds:
         raise ArrivalsError(path, 1, "there are no rows")
     whole = np.zeros(seconds[-1] - seconds[0] + 1, dtype=np.int64)
@@ -75,24 +76,20 @@ def read_arrivals(path: Path) -> Arrivals:
     return Arrivals(seconds[0], whole)
 
 
-def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, int, int]]:
+def _rows(path: Path) -> Iterator[tuple[int, int, int]]:
     """Line, second and count of each row."""
-    reader = csv.reader(file)
-    try:
-        header = next(reader, [])
-        names = [name.strip() for name in header]
-        if any(name not in names for name in COLUMNS):
-            raise ArrivalsError(path, 1, f"expected the columns second,count, got '{','.join(header)}'")
-        places = [names.index(name) for name in COLUMNS]
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(names):
-                raise ArrivalsError(path, reader.line_num, f"has {len(row)} values for {len(names)} columns")
-            second, count = (_whole(path, reader.line_num, row[place], names[place]) for place in places)
-            yield reader.line_num, second, count
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ArrivalsError(path, reader.line_num + 1, f"is no CSV: {error}") from error
+    lines = csv_lines(path, partial(ArrivalsError, path))
+    names = [name.strip() for name in next(lines, (1, []))[1]]
+    if any(name not in names for name in COLUMNS):
+        raise ArrivalsError(path, 1, f"expected the columns second,count, got '{','.join(names)}'")
+    places = [names.index(name) for name in COLUMNS]
+    for line, row in lines:
+        if not row:
+            continue
+        if len(row) != len(names):
+            raise ArrivalsError(path, line, f"has {len(row)} values for {len(names)} columns")
+        second, count = (_whole(path, line, row[place], names[place]) for place in places)
+        yield line, second, count
 
 
 def _whole(path: Path, line: int, text: str, name: str) -> int:

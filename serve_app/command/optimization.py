@@ -16,8 +16,10 @@ from rich.table import Table
 
 from autoscaling.optimize.forecast import read_forecast
 from autoscaling.optimize.inputs import Profile, Requirement, read_prices
-from serve_app.profiles import beside, read_profiles
-from serve_app.settings import Model, Settings, load_settings, parse_settings
+from models.manifest import Manifest
+from serve_app import profiles
+from serve_app.selection import preprocessing_placement, select_models
+from serve_app.settings import Model, Pool, Settings, load_settings, parse_settings
 
 TABLE_CHARS = 140
 
@@ -64,7 +66,7 @@ def optimize_and_tell(request: Request) -> None:
     else:
         typer.echo(written, nl=False)
     if request.json_file is not None:
-        request.json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        request.json_file.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if request.plot_file is not None:
         plot(allocation, request.plot_file)
 
@@ -77,40 +79,49 @@ def requirements_of(settings: Settings, path: Path) -> Iterator[tuple[str, Requi
         path: Their file; the profiles are beside it.
 
     Raises:
-        SettingsError: The profiles cannot be read.
+        SettingsError: The profiles or a repository cannot be read, or a model is in none.
     """
-    profiles = read_profiles(Path(settings.profiles) if settings.profiles is not None else beside(path))
-    for model in settings.models:
-        scaled = [pool for pool in model.pools if pool.autoscaling is not None]
-        versions = profiles.get(model.name, {})
-        if not scaled or not versions or scaled[0].autoscaling is None:
+    file = Path(settings.profiles) if settings.profiles is not None else profiles.beside(path)
+    measured = profiles.read_profiles(file)
+    for selected in select_models(settings):
+        model = selected.options
+        versions = [version for version in measured.get(model.name, {}) if version in selected.sources]
+        goal = next((pool.autoscaling for pool in model.pools if pool.autoscaling is not None), None)
+        if goal is None or not versions:
             continue
         # Of several versions any may be asked: the newest is taken, as elsewhere where none is named.
-        measured = versions[max(versions, key=lambda version: (len(version), version))]
-        taken = {}
-        for pool in model.pools:
-            one = measured.get(pool.name)
-            memory_bytes = pool.memory_bytes or (one.memory_bytes if one is not None else None)
-            # What a running platform has learned may lack these; `headrace profile` measures them.
-            if one is None or one.startup_s is None or memory_bytes is None:
-                continue
-            taken[pool.name] = Profile(
-                call_s=one.call_s,
-                row_s=one.row_s + (one.preprocess_row_s or 0.0),
-                max_batch=one.max_rows,
-                startup_s=one.startup_s,
-                memory_bytes=max(1, memory_bytes),
-                num_cpus=pool.num_cpus,
-                num_gpus=pool.num_gpus,
-            )
+        version = max(versions, key=lambda version: (len(version), version))
+        manifest = selected.sources[version].manifest
+        known = measured[model.name][version]
+        found = ((pool.name, _profile(model, pool, known.get(pool.name), manifest)) for pool in model.pools)
+        taken = {name: profile for name, profile in found if profile is not None}
         if taken:
-            goal = scaled[0].autoscaling
             yield (
                 model.name,
                 Requirement(
                     slo_s=goal.slo_s, late_ratio=goal.late_ratio, min_replicas=min(1, goal.min_replicas), profiles=taken
                 ),
             )
+
+
+def _profile(model: Model, pool: Pool, known: profiles.Profile | None, manifest: Manifest) -> Profile | None:
+    """What a replica of a pool takes; None: it was not measured."""
+    memory_bytes = pool.memory_bytes or (known.memory_bytes if known is not None else None)
+    # What a running platform has learned may lack these; `headrace profile` measures them.
+    if known is None or known.startup_s is None or memory_bytes is None:
+        return None
+    # If it is chosen it is the model's only pool, and where preprocessing runs goes by the pools.
+    alone = model.model_copy(update={"pools": (pool,)})
+    preprocesses = preprocessing_placement(alone, manifest) == "replica"
+    return Profile(
+        call_s=known.call_s,
+        row_s=known.row_s + ((known.preprocess_row_s or 0.0) if preprocesses else 0.0),
+        max_batch=known.max_rows,
+        startup_s=known.startup_s,
+        memory_bytes=max(1, memory_bytes),
+        num_cpus=pool.num_cpus,
+        num_gpus=pool.num_gpus,
+    )
 
 
 def settings_text(found: Mapping[str, Any], settings: Settings | None) -> str:
@@ -130,10 +141,7 @@ def settings_text(found: Mapping[str, Any], settings: Settings | None) -> str:
         kept = [_changed(model, models.pop(model.name, None)) for model in settings.models]
         plain["models"] = [*kept, *models.values()]
     parse_settings(plain, "the new settings", {})
-    nodes = [
-        f"# nodes {group['name']} {group['market']}: {group['min_nodes']} to {group['max_nodes']}"
-        for group in found["node_groups"]
-    ]
+    nodes = [f"# nodes {group['name']}: {group['min_nodes']} to {group['max_nodes']}" for group in found["node_groups"]]
     bought = [
         f"# {name} is bought by the request, so it has no pool here"
         for name, plan in found["workloads"].items()

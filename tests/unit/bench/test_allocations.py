@@ -7,9 +7,12 @@ import pytest
 
 from autoscaling.optimize.allocation import calculate_optimal_allocation
 from autoscaling.optimize.inputs import Profile, Requirement, Serverless
-from bench.allocations import Reclaims, judge, late_when_bought, simulated
+from bench.allocations import judge, late_when_bought, simulated
 from bench.exhaustive import best_cost
 from bench.problems import PERIOD_S, random_problem
+from bench.reclaims import Reclaims
+from bench.scaled_plans import scale
+from tests.unit.autoscaling.optimize.building import prices, rates, requirement
 
 PROFILE = Profile(call_s=0.1, row_s=0.0, max_batch=1, startup_s=8.0, memory_bytes=1)
 PATIENT = Requirement(slo_s=1.0, profiles={"cpu": PROFILE})
@@ -45,3 +48,15 @@ def test_requests_that_are_bought_are_late_where_they_find_no_instance() -> None
     assert warm[0] < 0.01 * warm[1]
     cold = late_when_bought(np.repeat([0.0, 2.0], 900), PATIENT, service, rng)
     assert cold[0] == pytest.approx(20, abs=12)
+
+
+def test_a_policy_that_scales_a_plan_is_late_at_steps_and_less_so_where_it_knows_the_days() -> None:
+    steps = rates(20.0, 200.0, step_s=900.0)
+    allocation = calculate_optimal_allocation({"a": steps}, {"a": requirement()}, prices(), 900.0)
+    (plan,) = allocation.workloads
+    new, known = (scale(allocation, plan, 1, num_days) for num_days in (0, 3))
+    assert new.num_requests > 100_000
+    assert new.late > 2.0 * known.late
+    assert 0.8 < new.replicas < 1.5
+    even = calculate_optimal_allocation({"a": rates(200.0, 200.0)}, {"a": requirement(slo_s=0.6)}, prices(), 900.0)
+    assert scale(even, even.workloads[0], 1, 0).late <= 1.0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.scaling import measure
+from autoscaling.simulate.run import Score
+from bench.scaling import in_words, measure
 
 DATA = Path(__file__).parents[3] / "bench" / "data"
 
@@ -23,3 +24,8 @@ def test_the_planner_keeps_the_slo_on_the_bursty_trace_at_half_of_ray_s_price(
     assert oracle.replica_hours < planned.replica_hours < 0.58 * ray.replica_hours
     assert ray.slo_attainment >= 0.99
     assert oracle.slo_attainment >= 0.99
+
+
+def test_a_run_that_answers_nothing_in_time_has_an_attainment_of_nothing() -> None:
+    nothing = Score(0.0, 0.0, None, None, 9, 0, 0, 0.0, 0, 0, 0, 9)
+    assert in_words([nothing]) == "  0.00 % in time,    0.0 replica-hours, p99    inf s"

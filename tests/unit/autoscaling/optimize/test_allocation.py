@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -62,6 +63,16 @@ def test_spot_is_taken_where_it_pays_and_says_its_risk() -> None:
         assert sum(plan.option.spot) == 0
 
 
+def test_beside_spot_nodes_one_on_demand_is_kept_and_paid() -> None:
+    nodes = group(spot=Spot(price_per_hour=0.05, outages_per_hour=0.0))
+    found = allocate({"a": rates(1200.0, 0.0)}, {"a": requirement(min_replicas=0)}, groups=(nodes,))
+    (plan,) = found.workloads
+    # A node full of them: an emptier one has the same price.
+    assert plan.option.on_demand == (4, 1)
+    assert found.num_nodes("cpu-4", "on-demand") == (1, 1)
+    assert found.cost == pytest.approx(2 * 0.2 + 0.05 * sum(found.num_nodes("cpu-4", "spot")))
+
+
 def test_outages_ask_for_a_base_on_demand() -> None:
     nodes = group(spot=Spot(price_per_hour=0.05, outages_per_hour=0.2))
     (plan,) = allocate({"a": rates(60.0, 900.0)}, {"a": requirement()}, groups=(nodes,)).workloads
@@ -90,6 +101,9 @@ def test_a_quiet_workload_that_may_go_has_no_replica_and_no_node_then() -> None:
     assert found.workloads[0].replicas[1] == 0
     assert found.num_nodes("cpu-4", "on-demand")[1] == 0
     assert implement_auto_scaling_policy(found.workloads[0])["min_replicas"] == 0
+    assert "waits 70 s for one, min_replicas 1 keeps one" in found.workloads[0].why
+    patient = allocate({"a": rates(50.0, 0.0)}, {"a": requirement(min_replicas=0, slo_s=120.0)})
+    assert "min_replicas" not in patient.workloads[0].why
 
 
 def test_what_cannot_be_run_is_told_with_its_reasons() -> None:
@@ -108,6 +122,22 @@ def test_many_kinds_of_periods_are_planned_each_on_its_own() -> None:
     (plan,) = found.workloads
     assert len(set(plan.replicas)) > 6
     assert found.num_nodes("cpu-4", "on-demand") == tuple(-(-num // 4) for num in plan.replicas)
+
+
+def test_prices_need_not_be_given_for_a_first_answer() -> None:
+    found = calculate_optimal_allocation(
+        workload_forecast={"a": rates(30.0)}, performance_requirements={"a": requirement(spot=False)}
+    )
+    assert found.cost == pytest.approx(0.48)
+    assert implement_auto_scaling_policy(service=found.workloads[0])["max_replicas"] > 1
+
+
+def test_serverless_without_prices_has_no_rate_from_which_it_is_dearer() -> None:
+    """JSON has no infinite numbers."""
+    found = document(allocate({"a": rates(0.01)}, {"a": requirement(slo_s=30.0)}, serverless=Serverless()))
+    assert found["workloads"]["a"]["strategy"] == "serverless"
+    assert found["workloads"]["a"]["serverless_below_per_s"] is None
+    json.dumps(found, allow_nan=False)
 
 
 def test_settings_hold_the_forecast_and_some_more() -> None:
@@ -140,7 +170,7 @@ def test_the_reasons_in_words() -> None:
     assert found.workloads[0].why == (
         "cpu-4: 1.5e+03 req/s per USD an hour against gpu-a 1.12e+03; "
         "a GPU replica costs what CPUs cost at 1.28e+03/s; "
-        "spot 12+3, on-demand base 0: P(loss > 3) 0.0026 %, 0.188 USD an hour against 0.6 on demand; "
+        "spot 11+4, on-demand base 1: P(loss > 4) 0.00094 %, 0.237 USD an hour against 0.6 on demand; "
         "not serverless: needs 1073741824 bytes, an instance has 536870912; "
         "it shares nodes: alone it would not fill them; at most 1 % late, all causes together"
     )

@@ -47,6 +47,7 @@ def test_the_highest_quantile_is_planned_for_and_the_middle_one_paid(tmp_path: P
         ("second,workload,rate_per_s\n0,,1\n", "line 2: workload is empty"),
         ("second,workload,rate_per_s\n0,a\n", "line 2: has 2 values for 3 columns"),
         ("second,workload,rate_per_s,quantile\n0,a,1,90\n", "line 2: quantile must be a number from 0 to 1, got '90'"),
+        ('second,workload,rate_per_s\n0,a,1\n9,"a,1\n10,a,1\n', "line 3: is no CSV: unexpected end of data"),
         ("second,workload,rate_per_s\n0,a,1\n40000000,a,2\n", "line 3: second 4e+07 is over a year after the first, 0"),
     ],
 )
@@ -55,6 +56,13 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, said: str) ->
     with pytest.raises(InputError) as caught:
         read_forecast(path)
     assert str(caught.value) == f"{path}: {said}"
+
+
+def test_a_byte_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "forecast.csv"
+    path.write_bytes(b"second,workload,rate_per_s\n0,a,1\n9,a,\xe4\n10,a,1\n")
+    with pytest.raises(InputError, match="line 3: rate_per_s must be a number from 0, got"):
+        read_forecast(path)
 
 
 def test_a_period_must_be_some_time() -> None:

@@ -25,6 +25,13 @@ def test_the_example_is_read() -> None:
         ("groups: [{name: a, num_cpus: 4, memory_bytes: 1, price: 2}]", "groups.0.price_per_hour: Field required"),
         ("groups: [{name: a, num_cpus: 4, memory_bytes: 1, price: 2}]", "groups.0.price: unknown key"),
         ("groups: [", "is not YAML"),
+        ("groups: [{name: a, num_cpus: 4, memory_bytes: 1, num_gpus: 0.5, price_per_hour: 2}]", "groups.0.num_gpus: "),
+        (
+            "groups: [{name: a, num_cpus: 4, memory_bytes: 1, price_per_hour: 2, spot: {price_per_hour: 1}}, "
+            "{name: A.spot, num_cpus: 4, memory_bytes: 1, price_per_hour: 2}]",
+            "differ as labels in a cluster, too; rename one of ['a-spot']",
+        ),
+        ("groups: [{name: Headgroup, num_cpus: 4, memory_bytes: 1, price_per_hour: 2}]", "['headgroup']"),
         ("- 1", "as a whole: "),
     ],
 )
@@ -39,6 +46,15 @@ def test_what_is_wrong_is_named_by_its_key(tmp_path: Path, text: str, said: str)
 def test_a_file_that_is_not_there_is_an_error_of_inputs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_prices(tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("c5.xlarge", "c5-xlarge"), ("GPU A10G", "gpu-a10g"), ("4 CPUs", "nodes-4-cpus"), ("é", "nodes"), ("_", "nodes")],
+)
+def test_names_become_labels_of_a_cluster(name: str, label: str) -> None:
+    assert group(name).label("on-demand") == label
+    assert group(name).label("spot") == f"{label}-spot"
 
 
 def test_the_scarcest_resource_says_how_many_replicas_fit() -> None:

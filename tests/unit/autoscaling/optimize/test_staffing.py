@@ -61,6 +61,12 @@ def test_what_single_requests_miss_no_number_reaches() -> None:
     assert staff([1.0], profile(call_s=0.29, variation=0.3), requirement()) is None
 
 
+def test_what_hardly_ever_comes_is_tried_all_the_same() -> None:
+    """A third of its requests take longer than the SLO by themselves, however rarely they come."""
+    assert replicas_for_rate(1e-7, profile(call_s=0.28, variation=0.3), requirement(), 0.8) is None
+    assert replicas_for_rate(1e-7, profile(), requirement(), 0.8) == 1
+
+
 def test_each_rate_gets_its_own_within_the_bounds() -> None:
     rates = [0.0, 500.0, 5.0, 60.0, 61.0]
     each = [replicas_for_rate(rate, profile(), requirement(), 0.8) for rate in rates[1:]]

@@ -61,6 +61,12 @@ def test_what_fills_its_nodes_has_them_alone() -> None:
     assert busy.num_replicas % 4 in (0, 3)
 
 
+def test_a_name_a_rate_and_a_requirement_are_enough_for_a_first_answer() -> None:
+    metadata = ModelMetadata(name="a", rate_per_s=30.0, requirement=requirement())
+    found = optimize_model_serving_strategy(model_metadata=metadata)
+    assert (found.kind, found.group) == ("shared", "cpu-8")
+
+
 def test_what_nothing_reaches_is_told_with_every_reason() -> None:
     with pytest.raises(
         ValueError, match=r"cpu-4: 1000 replicas do not answer 99 % within 0.01 s at 0.01/s; serverless"

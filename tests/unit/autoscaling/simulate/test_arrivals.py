@@ -49,6 +49,26 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, said: str) ->
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'second,count\n0,1\n1,"2\n2,3\n3,4\n', "line 3: is no CSV: unexpected end of data"),
+        (
+            b"second,count\n" + b"".join(b"%d,1\n" % second for second in range(98)) + b"98,\xff\n99,1\n",
+            r"line 100: count must be a whole number from 0, got '\xff'",
+        ),
+        (b"second,count\n0,1\n1," + b"1" * 200_000 + b"\n", "line 3: is no CSV: field larger than field limit"),
+    ],
+    ids=["a stray quote", "a byte that is no text", "a cell without end"],
+)
+def test_what_is_no_csv_is_named_by_its_line_and_not_by_that_of_another(tmp_path: Path, text: bytes, said: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(text)
+    with pytest.raises(ArrivalsError) as caught:
+        read_arrivals(path)
+    assert said in str(caught.value)
+
+
 def test_instants_are_in_order_and_each_in_its_second() -> None:
     counts = np.array([3, 0, 5, 1])
     instants = Arrivals(100, counts).instants(np.random.default_rng(0))

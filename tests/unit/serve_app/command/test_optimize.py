@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from serve_app.command.commands import app
+from serve_app.command.optimization import requirements_of
 from serve_app.scaling import Autoscaling
 from serve_app.settings import load_settings
 
@@ -61,6 +62,35 @@ def test_models_of_the_settings_are_taken_as_they_were_measured_and_keep_what_el
     assert new.autoscaling is not None
     assert (new.autoscaling.slo_s, new.autoscaling.keep_alive_s) == (0.4, 60.0)
     assert new.autoscaling.min_replicas >= 3
+
+
+def test_decoding_is_counted_where_the_model_s_own_replicas_do_it(tmp_path: Path) -> None:
+    """Images are decoded apart from a model on a GPU; beside a model on CPUs by its replicas, as all tokenisers."""
+    scaling = {"slo_s": 0.5}
+    cpu = {"name": "cpu", "num_cpus": 1, "autoscaling": scaling}
+    gpu = {"name": "gpu", "device": "gpu", "num_gpus": 1, "autoscaling": scaling}
+    models = [{"name": name, "pools": [cpu, gpu]} for name in ("efficientnet_lite0", "minilm")]
+    plain = {"call_s": 0.004, "row_s": 0.01, "max_rows": 16, "startup_s": 7.0, "memory_bytes": 7, "measured": "by hand"}
+    measured = {"1": {name: {**plain, "preprocess_row_s": 0.003} for name in ("cpu", "gpu")}}
+    path = tmp_path / "platform.yaml"
+    path.write_text(yaml.safe_dump({"models": models}))
+    (tmp_path / "platform.profiles.yaml").write_text(yaml.safe_dump({model["name"]: measured for model in models}))
+    found = dict(requirements_of(load_settings(path), path))
+    rows = {name: {pool: one.row_s for pool, one in found[name].profiles.items()} for name in found}
+    assert rows == {
+        "efficientnet_lite0": {"cpu": pytest.approx(0.013), "gpu": 0.01},
+        "minilm": {"cpu": pytest.approx(0.013), "gpu": pytest.approx(0.013)},
+    }
+
+
+def test_the_document_is_json_where_serverless_costs_nothing(tmp_path: Path) -> None:
+    prices, forecast, out = tmp_path / "prices.yaml", tmp_path / "forecast.csv", tmp_path / "out.json"
+    changed = yaml.safe_load(PRICES.read_text()) | {"serverless": {}}
+    prices.write_text(yaml.safe_dump(changed))
+    forecast.write_text("second,workload,rate_per_s\n0,digits,0.01\n")
+    result = run("--forecast", forecast, "--prices", prices, "--json", out)
+    assert result.exit_code == 0, result.output
+    assert "Infinity" not in out.read_text()
 
 
 @pytest.mark.parametrize(
