@@ -158,7 +158,8 @@ class HeadracePolicy:
         is_change = decision.num_replicas != target
         if is_change:
             learned.log.add(float(context.current_time or 0.0), target, decision)
-        learned.status.replicas_in_hour = self._floor_in_hour()
+        low = _whole(context.capacity_adjusted_min_replicas, 0)
+        learned.status.replicas_in_hour = self._hourly_floor(HOUR_S, low)
         learned.status.decide(target, decision)
         learned.keep(now_s, is_change)
         return decision.num_replicas
@@ -188,13 +189,6 @@ class HeadracePolicy:
         if status.num_errors & (status.num_errors - 1) == 0:
             logger.exception("autoscaling of %s failed %d times; the number is kept", key, status.num_errors)
         self._learned.tell()
-
-    def _floor_in_hour(self) -> int | None:
-        """Replicas that the forecast wants at some time within an hour, for nodes; None: it deserves no trust."""
-        if self._min_confidence is None:
-            return None
-        capacity = capacity_of(self._learned.planner.curve, self._slo_s)
-        return self._learned.hourly.floor(capacity, HOUR_S, self._min_confidence)
 
     def _held(self, context: Any) -> int:
         """What Serve has as the target, or the last known one where not even that can be read."""
@@ -238,7 +232,7 @@ class HeadracePolicy:
         low = _whole(context.capacity_adjusted_min_replicas, 0)
         high = max(low, _whole(context.capacity_adjusted_max_replicas, wanted))
         scheduled = self._calendar.bounds(_positive(context.current_time, 0.0))
-        hourly = self._hourly_floor(now_s, low)
+        hourly = self._hourly_floor(self._learned.starts.startup_s(now_s), low) or 0
         floor = min(max(low, scheduled.min_replicas or 0, hourly), high)
         ceiling = high if scheduled.max_replicas is None else max(floor, min(high, scheduled.max_replicas))
         if floor < 1 and target == 0:
@@ -262,17 +256,16 @@ class HeadracePolicy:
             limits.append(f"behaviour lets {bounded} be {limited} now")
         return decision._replace(num_replicas=min(max(limited, low), high), limited="; ".join(limits))
 
-    def _hourly_floor(self, now_s: float, low: int) -> int:
-        """Replicas that the forecast of an hour ahead does not want gone below; 0 where it deserves no trust.
+    def _hourly_floor(self, within_s: float, low: int) -> int | None:
+        """Replicas that the forecast of an hour ahead wants within a time; None: it deserves no trust.
 
-        Where there may be none, none are held for less than one request in the time after which the last one goes.
+        Where there may be none, none are wanted for less than one request in the time after which the last one goes.
         """
         if self._min_confidence is None:
-            return 0
+            return None
         capacity = capacity_of(self._learned.planner.curve, self._slo_s)
-        startup_s = self._learned.starts.startup_s(now_s)
         min_mean_per_s = 1.0 / max(self._keep_alive_s, TICK_S) if low == 0 else 0.0
-        return self._learned.hourly.floor(capacity, startup_s, self._min_confidence, min_mean_per_s) or 0
+        return self._learned.hourly.floor(capacity, within_s, self._min_confidence, min_mean_per_s)
 
 
 class _Clock:

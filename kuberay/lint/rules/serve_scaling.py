@@ -66,7 +66,7 @@ def _platform_calls(document: Document) -> Iterator[Problem]:
         for deployment in app.at("deployments").items if app.at("import_path").value == IMPORT_PATH else []:
             limit, name = deployment.at("max_ongoing_requests"), deployment.at("name").text or ""
             for model in settings.models if settings is not None else ():
-                calls = model.limits.max_calls_per_replica * settings.router.num_replicas if settings else 0
+                calls = model.limits.max_calls_per_replica * settings.router.max_replicas if settings else 0
                 if limit.integer is not None and name.startswith(f"{model.name}-v") and limit.integer < calls:
                     sentence = (
                         f"max_ongoing_requests {limit.integer} is below the {calls} calls of model '{model.name}'"
