@@ -13,6 +13,9 @@ from kuberay.settings import ClusterSettings
 from serve_app.launch.serve_config import ServeConfig, read_serve_config
 from serve_app.settings import SettingsError
 
+IMPORT_PATH = "serve_app.app:build_app"
+"""Of the platform's application."""
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:

@@ -160,6 +160,7 @@ class Head(Strict):
     cpus: float = Field(2.0, gt=0)
     memory_bytes: Bytes = Field(8 * 2**30, ge=2 * 2**30)
     node_labels: dict[str, str] = Field(default_factory=dict, description="Labels of the nodes that may carry it.")
+    price_per_hour: Money = Field(0.0, description="Of all nodes of the system group together.")
 
 
 class Upgrade(Strict):
@@ -235,6 +236,9 @@ class ClusterSettings(Strict):
     images: Images
     head: Head = Head()
     groups: tuple[NodeGroup, ...] = Field(min_length=1, description="Append new ones at the end: order is identity.")
+    fixed_price_per_hour: Money = Field(
+        0.0, description="Of what runs beside all nodes: control plane, a NAT gateway in each zone, load balancers."
+    )
     upgrade: Upgrade = Upgrade()
     drain_s: float | None = Field(
         None,

@@ -151,8 +151,8 @@ class Prices(Written):
         names = [group.name for group in self.groups]
         if len(set(names)) != len(names):
             raise ValueError(f"names of groups must differ: {names}")
-        # KubeRay's name for the head's group, and `kuberay`'s for the head's nodes.
-        labels = ["headgroup", "system"]
+        # KubeRay calls the head's own group so.
+        labels = ["headgroup"]
         for group in self.groups:
             labels += [group.label("on-demand"), *([group.label("spot")] if group.spot is not None else [])]
         twice = sorted({label for label in labels if labels.count(label) > 1})

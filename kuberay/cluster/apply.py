@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from kuberay.cluster.client import ApiServer
-from kuberay.cluster.differences import differences
 from kuberay.cluster.errors import NotDone, Refused
 from kuberay.cluster.facts import gather_facts
 from kuberay.cluster.look import RAY
@@ -16,6 +15,7 @@ from kuberay.cluster.preflight import check, ignored_changes
 from kuberay.cluster.reach import Carry, ignored_fields, needs_new_cluster, patch_of
 from kuberay.cluster.revision_store import forget, load_revisions, save_revision
 from kuberay.cluster.revisions import Revision, digest_of, newest, next_number
+from kuberay.difference import differences
 
 Object = dict[str, Any]
 
@@ -139,7 +139,7 @@ def told(plan: Plan, *, prune: bool = False, is_dry_run: bool = False) -> list[s
         name = plan.cluster["metadata"]["name"]
         lines.append(f"RayCluster {name}: {would}changed too, for KubeRay brings this to no cluster that runs")
         lines += [f"    {carry}" for carry in plan.carries]
-        if any("tolerations" in carry.name for carry in plan.carries):
+        if any(carry.path[-1] == "tolerations" for carry in plan.carries):
             lines.append("    tolerations count for pods that are made from now on")
     for one in plan.left_over:
         end = f"{would}deleted" if prune else "no longer among the manifests; --prune deletes it"
@@ -156,7 +156,7 @@ def _try(server: ApiServer, item: Object, is_namespace_missing: bool, is_forced:
     if before is None:
         return Planned(item, "created", tried)
     found = list(differences(_said(before), _said(tried)))
-    changes = tuple(f"{change.path} changed" if kind == "Secret" else str(change) for change in found)
+    changes = tuple(f"{change.where} changed" if kind == "Secret" else str(change) for change in found)
     return Planned(item, "changed" if changes else "unchanged", tried, changes)
 
 

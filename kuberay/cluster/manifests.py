@@ -111,7 +111,8 @@ def _objects(file: Path, document: Any) -> list[Object]:
     if isinstance(document, dict) and document.get("kind") == "List":
         return [one for item in document.get("items") or () for one in _objects(file, item)]
     is_object = isinstance(document, dict) and all(isinstance(document.get(key), str) for key in ("apiVersion", "kind"))
-    if not is_object or not (document.get("metadata") or {}).get("name"):
+    metadata = document.get("metadata") if is_object else None
+    if not isinstance(metadata, dict) or not metadata.get("name"):
         raise NotDone(f"{file}: a document has no apiVersion, kind or metadata.name: it is no manifest")
     return [document]
 

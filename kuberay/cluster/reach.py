@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kuberay.cluster.differences import Difference, differences, lacking, same
+from kuberay.difference import Difference, differences, lacking
+from kuberay.hashed import BOUNDS, GROUPS, is_not_hashed
 
 Object = Mapping[str, Any]
 
-_SIZES = ("minReplicas", "maxReplicas")
 _TOLERATIONS = ("template", "spec", "tolerations")
 
 
@@ -21,18 +21,24 @@ class Carry(NamedTuple):
     """A field to be written to the live RayCluster.
 
     Attributes:
+        path: Of the field, as a difference between two specs has it.
         pointer: JSON pointer into the RayCluster.
         before: What is there; None: nothing.
         after: What the service says; None: nothing, so it has to go.
     """
 
+    path: tuple[str, ...]
     pointer: str
     before: Any
     after: Any
-    name: str
+
+    @property
+    def difference(self) -> Difference:
+        """Between the live cluster and what its service says."""
+        return Difference(self.path, self.before, self.after)
 
     def __str__(self) -> str:
-        return str(Difference(self.name, self.before, self.after))
+        return str(self.difference)
 
 
 def ignored_fields(config: Object, cluster: Object) -> list[Carry]:
@@ -42,29 +48,29 @@ def ignored_fields(config: Object, cluster: Object) -> list[Carry]:
         config: `spec.rayClusterConfig` of the RayService.
         cluster: `spec` of the live RayCluster.
     """
-    found = list(_tolerations(config.get("headGroupSpec") or {}, cluster.get("headGroupSpec") or {}, "headGroupSpec"))
-    wanted = {group["groupName"]: group for group in config.get("workerGroupSpecs") or ()}
+    head = ("headGroupSpec",)
+    found = list(_tolerations(config.get("headGroupSpec") or {}, cluster.get("headGroupSpec") or {}, head, head[0]))
+    wanted = {group["groupName"]: group for group in config.get(GROUPS) or ()}
     # The autoscaler owns the number of nodes; without one the service's number is meant.
-    sizes = _SIZES if config.get("enableInTreeAutoscaling") else ("replicas", *_SIZES)
-    for index, group in enumerate(cluster.get("workerGroupSpecs") or ()):
+    sizes = [size for size in BOUNDS if size != "replicas" or not config.get("enableInTreeAutoscaling")]
+    for index, group in enumerate(cluster.get(GROUPS) or ()):
         asked = wanted.get(group.get("groupName"))
         if asked is None:
             continue
-        where = f"workerGroupSpecs/{index}"
-        name = f"group {group['groupName']}"
+        path, where = (GROUPS, f"[{group['groupName']}]"), f"{GROUPS}/{index}"
         found.extend(
-            Carry(f"/spec/{where}/{size}", group.get(size), asked[size], f"{name}: {size}")
+            Carry((*path, size), f"/spec/{where}/{size}", group.get(size), asked[size])
             for size in sizes
-            if size in asked and not same(asked[size], group.get(size))
+            if size in asked and (asked[size] or 0) != (group.get(size) or 0)
         )
-        found.extend(_tolerations(asked, group, where, name))
+        found.extend(_tolerations(asked, group, path, where))
     return found
 
 
-def _tolerations(asked: Object, there: Object, where: str, name: str = "head") -> Iterator[Carry]:
+def _tolerations(asked: Object, there: Object, path: tuple[str, ...], where: str) -> Iterator[Carry]:
     before, after = _at(there, _TOLERATIONS), _at(asked, _TOLERATIONS)
-    if not same(before, after) and any(differences(before or [], after or [])):
-        yield Carry(f"/spec/{where}/{'/'.join(_TOLERATIONS)}", before, after, f"{name}: tolerations")
+    if any(differences(before, after)):
+        yield Carry((*path, *_TOLERATIONS), f"/spec/{where}/{'/'.join(_TOLERATIONS)}", before, after)
 
 
 def patch_of(carries: list[Carry], cluster: Object) -> list[dict[str, Any]]:
@@ -72,7 +78,7 @@ def patch_of(carries: list[Carry], cluster: Object) -> list[dict[str, Any]]:
 
     A list of worker groups has one owner, so that no part of it can be applied: this is how the autoscaler writes, too.
     """
-    groups = enumerate(cluster.get("workerGroupSpecs") or ())
+    groups = enumerate(cluster.get(GROUPS) or ())
     tests = [
         {"op": "test", "path": f"/spec/workerGroupSpecs/{index}/groupName", "value": group["groupName"]}
         for index, group in groups
@@ -94,10 +100,8 @@ def needs_new_cluster(before: Object, after: Object) -> list[Difference]:
 
     Groups that are appended and what KubeRay ignores are none.
     """
-    old, new = _hashed(before), _hashed(after)
-    kept = len(old.get("workerGroupSpecs") or ())
-    new["workerGroupSpecs"] = (new.get("workerGroupSpecs") or [])[: max(kept, 0)]
-    return list(differences(old, new))
+    cut = {**after, GROUPS: (after.get(GROUPS) or [])[: len(before.get(GROUPS) or ())]}
+    return [one for one in differences(before, cut) if not is_not_hashed(one.path)]
 
 
 def not_reached(service_spec: Object, cluster_spec: Object) -> list[Difference]:
@@ -107,10 +111,11 @@ def not_reached(service_spec: Object, cluster_spec: Object) -> list[Difference]:
     change; with None, where KubeRay says Ready whatever was asked, everything.
     """
     config = service_spec.get("rayClusterConfig") or {}
-    found = [Difference(carry.name, carry.before, carry.after) for carry in ignored_fields(config, cluster_spec)]
-    if is_static(service_spec):
-        return found + list(lacking(_hashed(config), _hashed(cluster_spec)))
-    return found + list(lacking(_identity(config), _identity(cluster_spec)))
+    found = [carry.difference for carry in ignored_fields(config, cluster_spec)]
+    asked, there = config, cluster_spec
+    if not is_static(service_spec):
+        asked, there = _identity(config), _identity(cluster_spec)
+    return found + [one for one in lacking(asked, there) if not is_not_hashed(one.path)]
 
 
 def is_static(service_spec: Object) -> bool:
@@ -121,7 +126,7 @@ def is_static(service_spec: Object) -> bool:
 def _identity(config: Object) -> dict[str, Any]:
     """What tells clusters of one service apart at a glance: Ray's version and the images."""
     images = {"head": _image(config.get("headGroupSpec") or {})}
-    for group in config.get("workerGroupSpecs") or ():
+    for group in config.get(GROUPS) or ():
         images[f"group {group.get('groupName')}"] = _image(group)
     return {"rayVersion": config.get("rayVersion"), "image": images}
 
@@ -130,28 +135,6 @@ def _image(group: Object) -> str | None:
     containers = _at(group, ("template", "spec", "containers")) or [{}]
     image: str | None = containers[0].get("image")
     return image
-
-
-def _hashed(config: Object) -> dict[str, Any]:
-    """The part of a cluster's spec that KubeRay's hash covers."""
-    left = {
-        key: value for key, value in config.items() if key not in ("upgradeStrategy", "suspend", "workerGroupSpecs")
-    }
-    if "headGroupSpec" in left:
-        left["headGroupSpec"] = _without_gates(left["headGroupSpec"])
-    left["workerGroupSpecs"] = [_without_sizes(group) for group in config.get("workerGroupSpecs") or ()]
-    return left
-
-
-def _without_sizes(group: Object) -> dict[str, Any]:
-    left = {key: value for key, value in group.items() if key not in ("replicas", "scaleStrategy", "suspend", *_SIZES)}
-    return _without_gates(left)
-
-
-def _without_gates(group: Object) -> dict[str, Any]:
-    spec = _at(group, ("template", "spec")) or {}
-    kept = {key: value for key, value in spec.items() if key not in ("tolerations", "schedulingGates")}
-    return {**group, "template": {**(group.get("template") or {}), "spec": kept}}
 
 
 def _at(item: Object, path: tuple[str, ...]) -> Any:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kuberay.lint.document import Document
 from kuberay.lint.place import Place
 from kuberay.lint.platform import platform_of
-from kuberay.lint.quantity import parse_amount
-from kuberay.lint.views import Cluster, Group, clusters_of
+from kuberay.lint.views import Cluster, clusters_of
+from kuberay.platform_file import IMPORT_PATH
 from kuberay.settings import ClusterSettings
-from kuberay.workload import CPU, GPU, MEMORY, workload
+from kuberay.workload import CPU, GPU, MEMORY, overridden, replica_bounds, workload, written_resources
 from serve_app.settings import Settings, SettingsError
 
 
@@ -24,6 +22,8 @@ class Demand:
 
     Attributes:
         resources: Of each, by Ray's names; memory in bytes.
+        place: Where it is asked for.
+        waits_for_gpu: It starts only where the cluster has a GPU.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Demand:
     min_replicas: int
     max_replicas: int
     place: Place
+    waits_for_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,40 +80,30 @@ def in_words(name: str, amount: float) -> str:
 def short_of(demands: Iterable[Demand], groups: Iterable[Nodes], at_most: bool) -> dict[str, tuple[float, float]]:
     """Resources of which all nodes together have less than all replicas need: name to needed and there.
 
+    Nodes on which no replica finds room, such as the head's, do not count.
+
     Args:
         at_most: Of the most replicas that there can be, instead of the least.
     """
     needed: dict[str, float] = {}
+    demands = list(demands)
     for demand in demands:
         for name, amount in demand.resources.items():
             num_replicas = demand.max_replicas if at_most else demand.min_replicas
             needed[name] = needed.get(name, 0.0) + num_replicas * amount
     has: dict[str, float] = {}
     for nodes in groups:
-        for name, amount in nodes.resources.items() if nodes.max_nodes else ():
+        for name, amount in nodes.resources.items() if any(fits(demand, nodes) for demand in demands) else ():
             has[name] = has.get(name, 0.0) + nodes.max_nodes * amount
     return {name: (amount, has.get(name, 0.0)) for name, amount in needed.items() if amount > has.get(name, 0.0)}
 
 
 def nodes_of_cluster(cluster: Cluster) -> list[Nodes]:
     """Every group's pods as Ray counts them, the head among them."""
-    return [Nodes(group.name, _pod_resources(group), group.max_replicas) for group in cluster.groups]
-
-
-def _pod_resources(group: Group) -> dict[str, float]:
-    has = {CPU: math.inf if group.cpus is None else group.cpus, GPU: group.gpus}
-    has[MEMORY] = math.inf if group.memory_bytes is None else group.memory_bytes
-    named = group.place.at("resources").entries
-    for name, place in named.items():
-        has[name] = parse_amount(place.value) or 0.0
-    try:
-        words = shlex.split(group.param("resources") or "{}")
-        custom = json.loads(words[0]) if len(words) == 1 else {}
-    except (ValueError, RecursionError):
-        custom = {}
-    return has | {
-        name: parse_amount(value) or 0.0 for name, value in Place(custom).entries.items() for value in [value.value]
-    }
+    unknown = {CPU: math.inf, MEMORY: math.inf}
+    return [
+        Nodes(group.name, unknown | group.resources, group.max_pods(cluster.autoscaling)) for group in cluster.groups
+    ]
 
 
 def nodes_of_settings(settings: ClusterSettings) -> list[Nodes]:
@@ -121,7 +112,7 @@ def nodes_of_settings(settings: ClusterSettings) -> list[Nodes]:
         Nodes(
             group.name,
             {
-                CPU: group.machine.pod_cpus,
+                CPU: float(group.machine.ray_cpus),
                 GPU: float(group.machine.gpus),
                 MEMORY: float(group.machine.pod_memory_bytes),
                 **group.resources,
@@ -135,19 +126,21 @@ def nodes_of_settings(settings: ClusterSettings) -> list[Nodes]:
 def demands_of(document: Document) -> list[Demand]:
     """What can be told of a Serve config's replicas: the platform's, and those whose options the config writes."""
     settings = platform_of(document)
-    return [*_listed(document), *(_of_platform(settings, document.serve) if settings is not None else [])]
+    return [*_listed(document), *(_of_platform(settings, document) if settings is not None else [])]
 
 
-def _of_platform(settings: Settings, place: Place) -> list[Demand]:
+def _of_platform(settings: Settings, document: Document) -> list[Demand]:
     if not is_local(settings):
         return []
     try:
         deployments = workload(settings).deployments
     except SettingsError:
         return []
+    ours = (app for app in document.applications if app.at("import_path").value == IMPORT_PATH)
+    place = document.serve.at("applications")
     return [
-        Demand(one.name, one.resources, one.min_replicas, one.max_replicas, place.at("applications"))
-        for one in deployments
+        Demand(one.name, one.resources, one.min_replicas, one.max_replicas, place, one.waits_for_gpu)
+        for one in overridden(deployments, next(ours, Place(None)))
     ]
 
 
@@ -157,35 +150,24 @@ def is_local(settings: Settings) -> bool:
 
 
 def _listed(document: Document) -> Iterator[Demand]:
-    for deployment in document.deployments:
-        options = deployment.at("ray_actor_options")
-        if options.entries and not deployment.at("placement_group_bundles").given:
-            least, most = replica_bounds(deployment)
-            name = deployment.at("name").text or "without a name"
-            yield Demand(name, _options(options), least, most, options)
+    """Of other applications, what the config writes: the rest is in their code."""
+    for app in document.applications:
+        for deployment in app.at("deployments").items if app.at("import_path").value != IMPORT_PATH else []:
+            options = deployment.at("ray_actor_options")
+            if options.entries and not deployment.at("placement_group_bundles").given:
+                name = deployment.at("name").text or "without a name"
+                yield Demand(name, written_resources(options), *replica_bounds(deployment), options)
 
 
-def _options(options: Place) -> dict[str, float]:
-    named = {CPU: options.at("num_cpus"), GPU: options.at("num_gpus"), MEMORY: options.at("memory")}
-    named |= options.at("resources").entries
-    amounts = {name: place.number for name, place in named.items()}
-    if amounts[CPU] is None:
-        amounts[CPU] = 1.0
-    return {name: amount for name, amount in amounts.items() if amount}
-
-
-def replica_bounds(deployment: Place) -> tuple[int, int]:
-    """Fewest and most replicas of a deployment as its options say."""
-    scaling = deployment.at("autoscaling_config")
-    if scaling.entries:
-        least, most = scaling.at("min_replicas").integer, scaling.at("max_replicas").integer
-        return 1 if least is None else least, most or least or 1
-    fixed = deployment.at("num_replicas").integer or 1
-    return fixed, fixed
+def started(demands: Iterable[Demand], groups: Iterable[Nodes]) -> list[Demand]:
+    """Those that there will be: what waits for a GPU does not start where no group has one."""
+    has_gpu = any(nodes.resources.get(GPU) for nodes in groups if nodes.max_nodes)
+    return [demand for demand in demands if has_gpu or not demand.waits_for_gpu]
 
 
 def clusters_and_demands(document: Document) -> Iterator[tuple[Cluster, list[Nodes], list[Demand]]]:
     """For each cluster of a RayService: its nodes, and what is to run on them."""
     if document.kind == "RayService":
         for cluster in clusters_of(document):
-            yield cluster, nodes_of_cluster(cluster), demands_of(document)
+            nodes = nodes_of_cluster(cluster)
+            yield cluster, nodes, started(demands_of(document), nodes)

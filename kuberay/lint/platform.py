@@ -9,10 +9,9 @@ from pydantic import ValidationError
 
 from kuberay.lint.document import Document
 from kuberay.lint.place import Place
+from kuberay.platform_file import IMPORT_PATH
 from kuberay.workload import GPU
 from serve_app.settings import Pool, Settings
-
-IMPORT_PATH = "serve_app.app:build_app"
 
 _settings: WeakKeyDictionary[Document, Settings | ValidationError | None] = WeakKeyDictionary()
 

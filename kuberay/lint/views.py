@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kuberay.lint.place import Place
 from kuberay.lint.quantity import parse_amount
 from kuberay.lint.version import Version, parse_version
+from kuberay.packing.quantity import CPU, GPU, MEMORY
 
 if TYPE_CHECKING:
     from kuberay.lint.document import Document
@@ -89,12 +93,14 @@ class Group:
 
     @cached_property
     def gpus(self) -> float:
-        """GPUs of a pod, as the operator counts them: by its limits, or by the group's resources or options."""
-        for place in (self.place.at("resources", "GPU"), self.params.at("num-gpus")):
+        """GPUs of a pod, as Ray counts them: by the group's resources or options, or those of one kind in the pod."""
+        for place in (self.place.at("resources", GPU), self.params.at("num-gpus")):
             amount = parse_amount(place.value)
             if amount is not None:
                 return amount
-        return sum(parse_amount(place.value) or 0.0 for place in self.gpu_limits())
+        requests = self.ray.at("resources", "requests").entries
+        asked = [*self.gpu_limits(), *(place for key, place in requests.items() if is_gpu(key))]
+        return next((amount for place in asked if (amount := parse_amount(place.value))), 0.0)
 
     def gpu_limits(self) -> list[Place]:
         """The limits that ask for GPUs."""
@@ -118,6 +124,46 @@ class Group:
             if amount is not None:
                 return amount
         return self.limit("memory")
+
+    @cached_property
+    def resources(self) -> dict[str, float]:
+        """What Ray counts on a pod, by its own names, memory in bytes; what it is not told of is left out.
+
+        Source: `_get_ray_resources_from_group_spec` of `ray.autoscaler._private.kuberay.autoscaling_config`.
+        """
+        memory_bytes = self.request("memory") if self.memory_bytes is None else self.memory_bytes
+        told: dict[str, float | None] = {CPU: self.cpus, GPU: self.gpus, MEMORY: memory_bytes}
+        told |= {name: parse_amount(value) for name, value in self._custom_resources().items() if name not in told}
+        return {name: float(math.ceil(amount)) for name, amount in told.items() if amount is not None}
+
+    def _custom_resources(self) -> Mapping[str, Any]:
+        stated = self.place.at("resources").entries
+        if stated:
+            return {name: place.value for name, place in stated.items()}
+        try:
+            # The option goes through a shell.
+            words = shlex.split(self.param("resources") or "{}")
+            found = json.loads(words[0]) if len(words) == 1 else {}
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def num_hosts(self) -> int:
+        """Pods of a replica."""
+        return self.place.at("numOfHosts").integer or 1
+
+    @property
+    def min_pods(self) -> int:
+        """Pods that always are."""
+        return self.min_replicas * self.num_hosts
+
+    def max_pods(self, autoscaling: bool) -> int:
+        """Most pods: without an autoscaler nothing moves a group from the number that is written."""
+        if self.is_head:
+            return 1
+        fixed = max(self.min_replicas, self.place.at("replicas").integer or 0)
+        return (self.max_replicas if autoscaling else fixed) * self.num_hosts
 
     @property
     def min_replicas(self) -> int:

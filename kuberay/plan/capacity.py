@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import yaml
-from kubernetes.utils.quantity import parse_quantity
 
+from kuberay.lint.place import Place
+from kuberay.lint.views import Group as WorkerGroup
 from kuberay.packing.packing import Packing, pack
-from kuberay.packing.quantity import CPU, GPU, MEMORY, Demand, Group
+from kuberay.packing.quantity import Demand, Group
 from kuberay.packing.start import Strategy
 from kuberay.plan.serve_changes import Size, Sizes
-from kuberay.workload import Deployment, workload
+from kuberay.platform_file import IMPORT_PATH
+from kuberay.workload import Deployment, overridden, workload
 from models.errors import HeadraceError
 from serve_app.settings import SettingsError, resolve_arguments
 
 Service = Mapping[str, Any]
 
 PACK_VARIABLES = ("RAY_SERVE_USE_PACK_SCHEDULING_STRATEGY", "RAY_SERVE_USE_COMPACT_SCHEDULING_STRATEGY")
-PLATFORM = "serve_app.app:build_app"
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class Capacity:
         groups: Its worker groups.
         deployments: Application to its deployments, of those applications that are the platform's.
         unknown: Applications of which nobody can say what they ask without running their code, with the reason.
-        never_started: Deployments that wait for a GPU where none may be at the start.
+        never_started: Deployments that wait for a GPU where none may be at the start. Those that are meant to be left
+            out are not among them: no group has a GPU, and another pool serves their model.
         broken: Model versions that cannot be served, with the reason.
     """
 
@@ -65,98 +64,79 @@ def capacity(service: Service, prices: Mapping[str, float]) -> Capacity:
     Args:
         prices: Group name to the price of one of its nodes for an hour, US dollars; 0 where it is not known.
     """
-    spec = service.get("spec", {})
-    groups = tuple(_groups(spec.get("rayClusterConfig") or {}, prices))
+    cluster = Place(service).at("spec", "rayClusterConfig")
+    groups = tuple(_groups(cluster, prices))
     config = serve_config(service)
     deployments: dict[str, tuple[Deployment, ...]] = {}
-    unknown = {} if config is not None else {"serveConfigV2": "it is no YAML mapping"}
+    unknown = {} if config is not None else {"serveConfigV2": "it is no Serve config"}
     broken: dict[str, str] = {}
     for application in (config or {}).get("applications") or ():
-        name = str(application.get("name", "default"))
-        if application.get("import_path") != PLATFORM:
-            unknown[name] = f"its import_path is {application.get('import_path')}, not {PLATFORM}"
+        name, arguments = str(application.get("name", "default")), application.get("args") or {}
+        if application.get("import_path") != IMPORT_PATH:
+            unknown[name] = f"its import_path is {application.get('import_path')}, not {IMPORT_PATH}"
+            continue
+        if not isinstance(arguments, Mapping):
+            unknown[name] = "its args are no mapping"
             continue
         try:
-            asked = workload(resolve_arguments(application.get("args") or {}, f"args of {name}", {}))
+            asked = workload(resolve_arguments(arguments, f"args of {name}", {}))
         except (SettingsError, HeadraceError) as error:
             unknown[name] = str(error)
             continue
-        deployments[name], broken = asked.deployments, {**broken, **asked.broken}
-    has_gpu_at_start = any(group.num_gpus and group.min_nodes for group in groups)
+        deployments[name] = overridden(asked.deployments, Place(application))
+        broken = {**broken, **asked.broken}
     every = [one for asked in deployments.values() for one in asked]
-    never = tuple(one.name for one in every if one.waits_for_gpu and not has_gpu_at_start)
+    has_gpu = any(group.num_gpus and group.max_nodes for group in groups)
+    has_gpu_at_start = any(group.num_gpus and group.min_nodes for group in groups)
+    waiting = [one for one in every if one.waits_for_gpu and not has_gpu_at_start]
     demands = [
-        Demand(one.name, one.resources, one.min_replicas, one.max_replicas) for one in every if one.name not in never
+        Demand(one.name, one.resources, one.min_replicas, one.max_replicas, one.max_per_node)
+        for one in every
+        if one not in waiting
     ]
-    packing = pack(demands, groups, _strategy(spec))
-    return Capacity(groups, deployments, unknown, never, broken, packing)
+    never = tuple(one.name for one in waiting if has_gpu or not one.has_stand_in)
+    return Capacity(groups, deployments, unknown, never, broken, pack(demands, groups, _strategy(cluster)))
 
 
 def serve_config(service: Service) -> Mapping[str, Any] | None:
-    """The Serve config of a RayService; None: it cannot be read."""
+    """The Serve config of a RayService; None: it cannot be read, or its applications are no mappings."""
+    text = (service.get("spec") or {}).get("serveConfigV2") or ""
     try:
-        config = yaml.safe_load(service.get("spec", {}).get("serveConfigV2") or "{}")
-    except yaml.YAMLError:
+        config = (yaml.safe_load(text) or {}) if isinstance(text, str) else None
+    # ValueError: a date that there is not.
+    except (ValueError, yaml.YAMLError):
         return None
-    return config if isinstance(config, Mapping) else None
+    if not isinstance(config, Mapping) or not _are_mappings(config.get("applications")):
+        return None
+    return config if all(_are_mappings(app.get("deployments")) for app in config.get("applications") or ()) else None
 
 
-def _groups(cluster: Mapping[str, Any], prices: Mapping[str, float]) -> Iterable[Group]:
-    for group in cluster.get("workerGroupSpecs") or ():
-        hosts = group.get("numOfHosts", 1)
-        name = str(group.get("groupName"))
+def _are_mappings(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(one, Mapping) for one in value))
+
+
+def _groups(cluster: Place, prices: Mapping[str, float]) -> Iterable[Group]:
+    autoscaling = cluster.at("enableInTreeAutoscaling").value is True
+    for place in cluster.at("workerGroupSpecs").items:
+        group = WorkerGroup(place, is_head=False)
+        most, name = group.max_pods(autoscaling), str(place.at("groupName").value)
         yield Group(
             name,
-            node_resources(group),
-            # The CRD's own defaults.
-            group.get("minReplicas", 0) * hosts,
-            group.get("maxReplicas", 2**31 - 1) * hosts,
+            node_resources(place.value),
+            group.min_pods if autoscaling else most,
+            most,
             prices.get(name, 0.0),
-            group.get("priority", 0),
+            place.at("priority").integer or 0,
         )
 
 
 def node_resources(group: Mapping[str, Any]) -> dict[str, float]:
-    """What Ray counts on each node of a worker group, by Ray's name.
-
-    Source: `_get_ray_resources_from_group_spec` of `ray.autoscaler._private.kuberay.autoscaling_config`.
-    """
-    params, stated = group.get("rayStartParams") or {}, group.get("resources") or {}
-    pod = _main_container(group).get("resources") or {}
-    limits, requests = pod.get("limits") or {}, pod.get("requests") or {}
-    gpus = next((amount for name, amount in [*limits.items(), *requests.items()] if name.endswith("gpu")), None)
-    found = {
-        CPU: _first(stated.get(CPU), params.get("num-cpus"), limits.get("cpu"), requests.get("cpu")),
-        MEMORY: _first(stated.get(MEMORY), params.get("memory"), limits.get("memory"), requests.get("memory")),
-        GPU: _first(stated.get(GPU), params.get("num-gpus"), gpus),
-    }
-    custom = {name: amount for name, amount in stated.items() if name not in found} or _custom(params)
-    every = {**{name: _whole(amount) for name, amount in found.items() if amount is not None}, **custom}
-    return {name: float(amount) for name, amount in every.items() if float(amount) > 0}
+    """What Ray counts on each node of a worker group, by Ray's name; nothing that is 0 or that it is not told of."""
+    found = WorkerGroup(Place(group), is_head=False).resources
+    return {name: amount for name, amount in found.items() if amount > 0}
 
 
-def _main_container(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    containers: Sequence[Mapping[str, Any]] = group.get("template", {}).get("spec", {}).get("containers") or ({},)
-    return containers[0]
-
-
-def _first(*amounts: Any) -> Any:
-    return next((amount for amount in amounts if amount is not None), None)
-
-
-def _whole(amount: Any) -> int:
-    return math.ceil(Decimal(parse_quantity(amount)))
-
-
-def _custom(params: Mapping[str, str]) -> Mapping[str, float]:
-    """The custom resources of `rayStartParams`, which go through a shell: '"{\\"a\\": 1}"'."""
-    return {
-        name: float(amount)
-        for name, amount in re.findall(r'"([\w./-]+)\\*"\s*:\s*([\d.]+)', params.get("resources", ""))
-    }
-
-
-def _strategy(spec: Mapping[str, Any]) -> Strategy:
-    head = (spec.get("rayClusterConfig") or {}).get("headGroupSpec") or {}
-    environment = {one.get("name"): one.get("value") for one in _main_container(head).get("env") or ()}
-    return "pack" if any(environment.get(name) == "1" for name in PACK_VARIABLES) else "spread"
+def _strategy(cluster: Place) -> Strategy:
+    head = WorkerGroup(cluster.at("headGroupSpec"), is_head=True)
+    written = [variable for name in PACK_VARIABLES if (variable := head.environment(name)) is not None]
+    return "pack" if any(variable.at("value").value == "1" for variable in written) else "spread"

@@ -16,11 +16,15 @@ MAX_NAMED = 3
 UNITS: Mapping[str, str] = {"CPU": "CPUs", "GPU": "GPUs"}
 
 
-def capacity_lines(capacity: Capacity) -> Iterator[str]:
-    """Say whether the replicas of a RayService find nodes, and what that costs."""
+def capacity_lines(capacity: Capacity, always_per_hour: float) -> Iterator[str]:
+    """Say whether the replicas of a RayService find nodes, and what that costs.
+
+    Args:
+        always_per_hour: Price of what runs beside those nodes, US dollars; 0: it is not known.
+    """
     packing, groups = capacity.packing, capacity.groups
     for title, level in (("At the minimum", packing.at_min), ("At the maximum", packing.at_max)):
-        yield f"{title}: {level_words(level, groups)}"
+        yield f"{title}: {level_words(level, groups, always_per_hour)}"
         for pending in level.pending:
             yield f"  {pending_words(pending, groups)}"
         if level.enough and len(level.pending) > 1:
@@ -38,12 +42,13 @@ def capacity_lines(capacity: Capacity) -> Iterator[str]:
         yield f"  application {name}: not packed: {why}"
 
 
-def level_words(level: Level, groups: Sequence[Group]) -> str:
+def level_words(level: Level, groups: Sequence[Group], always_per_hour: float) -> str:
     """Nodes and price of one level."""
     num_pending = sum(pending.num_pending for pending in level.pending)
     placed = f"{level.num_replicas} replicas" if not num_pending else f"{num_pending} of {level.num_replicas} replicas"
     verb = "fit on" if not num_pending else "stay pending beside"
-    return f"{placed} {verb} {node_words(level.num_nodes, groups)}, {money(level.price_per_hour, groups)}"
+    cost = money(level.price_per_hour, groups, always_per_hour)
+    return f"{placed} {verb} {node_words(level.num_nodes, groups)}, {cost}"
 
 
 def node_words(num_nodes: Mapping[str, int], groups: Sequence[Group]) -> str:
@@ -55,11 +60,12 @@ def node_words(num_nodes: Mapping[str, int], groups: Sequence[Group]) -> str:
     return f"{words} node{'' if total == 1 else 's'}{f' ({num_gpus} GPU{_s(num_gpus)})' if num_gpus else ''}"
 
 
-def money(price_per_hour: float, groups: Sequence[Group]) -> str:
-    """A price, or that there is none."""
+def money(price_per_hour: float, groups: Sequence[Group], always_per_hour: float) -> str:
+    """A price with what runs beside the nodes, or that it is not known."""
     if not any(group.price_per_hour for group in groups):
         return "no prices given"
-    return f"${price_per_hour:.2f} an hour without the head"
+    left_out = "" if always_per_hour else " without the head"
+    return f"${price_per_hour + always_per_hour:.2f} an hour{left_out}"
 
 
 def pending_words(pending: Pending, groups: Sequence[Group]) -> str:

@@ -1,6 +1,6 @@
 """What KubeRay does with a changed `rayClusterConfig` of a RayService.
 
-Source: KubeRay v1.7, `shouldPrepareNewCluster`, `isClusterSpecHashEqual` and what its hash of a cluster leaves out.
+Source: KubeRay v1.7, `shouldPrepareNewCluster` and `isClusterSpecHashEqual`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from kuberay.difference import Difference, differences
+from kuberay.hashed import BOUNDS, GROUPS, is_not_hashed
 from kuberay.plan.change import Change, Effect
-from kuberay.plan.difference import Difference, differences
 
 Strategy = Literal["NewCluster", "NewClusterWithIncrementalUpgrade", "None"]
-
-GROUPS = "workerGroupSpecs"
-BOUNDS = ("replicas", "minReplicas", "maxReplicas")
-NOT_HASHED_OF_PODS = ("tolerations", "schedulingGates")
 
 HOW_UPGRADED: Mapping[Strategy, str] = {
     "NewCluster": "KubeRay makes a second cluster of full size, waits until its applications run, then switches",
@@ -80,17 +77,6 @@ def compare_groups(old: Sequence[str], new: Sequence[str]) -> Groups:
     return Groups([], "; ".join(parts))
 
 
-def is_not_hashed(path: Sequence[str]) -> bool:
-    """Whether KubeRay leaves a field out when it asks if the cluster is still the same."""
-    if path[0] in ("upgradeStrategy", "suspend"):
-        return True
-    inner = path[2:] if path[0] == GROUPS else path[1:]
-    if path[0] == GROUPS and (inner[0] in BOUNDS or inner[:2] == ("scaleStrategy", "workersToDelete")):
-        return True
-    of_a_pod = path[0] in (GROUPS, "headGroupSpec") and inner[:2] == ("template", "spec")
-    return of_a_pod and any(key in NOT_HASHED_OF_PODS for key in inner[2:3])
-
-
 def _names(spec: Mapping[str, Any]) -> list[str]:
     return [str(group.get("groupName")) for group in spec.get(GROUPS) or ()]
 
@@ -99,7 +85,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], groups: Groups)
     """All but whole groups that came or went, and their order."""
     both = set(_names(old)) & set(_names(new))
     left, right = (
-        {**spec, GROUPS: [group for group in spec.get(GROUPS) or () if group.get("groupName") in both]}
+        {**spec, GROUPS: [group for group in spec.get(GROUPS) or () if str(group.get("groupName")) in both]}
         for spec in (old, new)
     )
     return [one for one in differences(left, right) if one.path != (GROUPS, "order")]
@@ -139,12 +125,13 @@ def _by_strategy(change: Change, strategy: Strategy) -> Change:
 def _overwritten(new: Mapping[str, Any], groups: Groups) -> Iterator[Change]:
     """The autoscaler's counts, which the written ones replace when the whole spec goes to the live cluster."""
     for group in new.get(GROUPS) or ():
-        if group["groupName"] not in groups.appended:
+        name = str(group.get("groupName"))
+        if name not in groups.appended:
             count = group.get("replicas") or group.get("minReplicas") or 0
             yield Change(
                 Effect.CLUSTER_IN_PLACE,
                 "replicas-overwritten",
-                f"{GROUPS}[{group['groupName']}].replicas",
+                f"{GROUPS}[{name}].replicas",
                 f"as the autoscaler has it -> {count}",
                 "the whole spec is written, so nodes above this number go, and come back when replicas wait for them",
                 "append groups while the load is low",

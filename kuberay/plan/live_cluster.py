@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from kuberay.plan.cluster_changes import GROUPS, NOT_HASHED_OF_PODS
+from kuberay.hashed import GROUPS, NOT_HASHED_OF_PODS
 
 CARRIED = ("minReplicas", "maxReplicas")
 

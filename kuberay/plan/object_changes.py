@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kubernetes.utils.quantity import parse_quantity
-
+from kuberay.difference import Difference, differences
+from kuberay.lint.quantity import parse_amount
 from kuberay.plan.change import Change, Effect
-from kuberay.plan.difference import Difference, differences
 
 Manifest = Mapping[str, Any]
 
@@ -28,6 +27,18 @@ OF_THE_SERVER = (
     "uid",
 )
 """Of an object's metadata: what nobody writes into a manifest."""
+
+
+CHANGEABLE_OF_A_STATEFUL_SET = {
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "minReadySeconds",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+}
+"""Of its spec: what the API server lets be changed."""
 
 
 class Key(NamedTuple):
@@ -80,13 +91,27 @@ def _object_change(key: Key, one: Difference) -> Change:
         reason = "of a claim only its size can be changed, upwards"
         remedy = "give the claim another name, or delete it with what it holds"
         return Change(Effect.REFUSED, "claim-changed", where, one.what, reason, remedy)
+    if key.kind == "StatefulSet" and one.path[0] == "spec" and not {*one.path[1:2]} <= CHANGEABLE_OF_A_STATEFUL_SET:
+        return _fixed_of_a_stateful_set(key, one, where)
     if key.kind in ("ConfigMap", "Secret"):
         reason = "pods that mount it see it within a minute or so, those that have it as variables when they restart"
-        return Change(Effect.OBJECT, "config-changed", where, one.what, reason)
+        # A plan may be read by those who may not read Secrets.
+        what = "changed" if key.kind == "Secret" else one.what
+        return Change(Effect.OBJECT, "config-changed", where, what, reason)
     if key.kind in ("Deployment", "StatefulSet", "DaemonSet") and one.path[:2] == ("spec", "template"):
         return Change(Effect.OBJECT, "pods-replaced", where, one.what, "its pods are replaced one by one")
     return Change(Effect.OBJECT, "object-changed", where, one.what, "updated in place")
 
 
+def _fixed_of_a_stateful_set(key: Key, one: Difference, where: str) -> Change:
+    reason = "of a StatefulSet the API server lets only replicas, the template and ways of updating be changed"
+    remedy = f"kubectl delete statefulset {key.name} --namespace {key.namespace} --cascade=orphan, and apply"
+    if one.path[1:2] == ("volumeClaimTemplates",):
+        # Those that are there keep their size: the new StatefulSet takes them over as they are.
+        remedy = f"enlarge its claims (such as data-{key.name}-0) where their class allows it, then {remedy}"
+    return Change(Effect.REFUSED, "stateful-set-changed", where, one.what, reason, remedy)
+
+
 def _grows(one: Difference) -> bool:
-    return one.path[-1] == "storage" and bool(parse_quantity(one.new or 0) > parse_quantity(one.old or 0))
+    old, new = parse_amount(one.old or 0), parse_amount(one.new or 0)
+    return one.path[-1] == "storage" and old is not None and new is not None and new > old

@@ -29,6 +29,7 @@ class Plan:
         before: The RayService that is there, packed; None: there is none.
         after: The RayService that is to be there, packed.
         strategy: Of the upgrade.
+        always_per_hour: Price of what runs beside the nodes of the groups, US dollars; 0: it is not known.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Plan:
     before: Capacity | None
     after: Capacity
     strategy: Strategy
+    always_per_hour: float = 0.0
 
     @property
     def status(self) -> int:
@@ -50,12 +52,12 @@ class Plan:
             yield from change_lines(self.comparison, self.strategy)
             if self.comparison.needs_new_cluster and self.before is not None:
                 yield "Nodes for two clusters"
-                yield from upgrade_lines(self.before, self.after)
-        yield from capacity_lines(self.after)
+                yield from upgrade_lines(self.before, self.after, self.always_per_hour)
+        yield from capacity_lines(self.after, self.always_per_hour)
 
     def as_json(self) -> dict[str, Any]:
         """The plan for programs."""
-        found: dict[str, Any] = {"status": self.status}
+        found: dict[str, Any] = {"status": self.status, "always_per_hour": self.always_per_hour}
         if self.comparison is not None:
             found["changes"] = [asdict(change) for change in self.comparison.changes]
             found["needs_new_cluster"] = self.comparison.needs_new_cluster
@@ -81,6 +83,7 @@ def make_plan(
     prices: Mapping[str, float],
     live_names: Mapping[Key, str] | None = None,
     refused: Mapping[Key, str] | None = None,
+    always_per_hour: float = 0.0,
 ) -> Plan:
     """Plan one RayService and what is beside it.
 
@@ -91,15 +94,17 @@ def make_plan(
         prices: Group name to the price of one of its nodes for an hour, US dollars.
         live_names: RayService to its active RayCluster's name, where it is known.
         refused: Manifests that the API server does not take, and why.
+        always_per_hour: Price of what runs beside the nodes of the groups, US dollars; 0: it is not known.
     """
     service = next(one for one in new if one.get("kind") == SERVICE)
     after = capacity(service, prices)
     if old is None:
-        return Plan(title, None, None, after, strategy_of(service))
+        return Plan(title, None, None, after, strategy_of(service), always_per_hour)
     there = next((one for one in old if key_of(one) == key_of(service)), None)
     before = capacity(there, prices) if there is not None else None
     deployments = Deployments(before.sizes if before is not None else {}, after.sizes)
-    return Plan(title, compare(old, new, deployments, live_names, refused), before, after, strategy_of(service))
+    comparison = compare(old, new, deployments, live_names, refused)
+    return Plan(title, comparison, before, after, strategy_of(service), always_per_hour)
 
 
 def _level(level: Level, capacity: Capacity) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kuberay.difference import Difference, differences
 from kuberay.plan.change import Change, Effect
-from kuberay.plan.difference import Difference, differences
 
 REBUILDS = ("import_path", "runtime_env", "args", "autoscaling_policy")
 """Options of an application that are its code version, which all of its deployments share."""

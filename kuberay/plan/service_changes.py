@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
+from kuberay.difference import Difference, differences
 from kuberay.plan.capacity import serve_config
 from kuberay.plan.change import Change, Effect
 from kuberay.plan.cluster_changes import Strategy, cluster_changes
-from kuberay.plan.difference import Difference, differences
 from kuberay.plan.serve_changes import OF_ONE_DEPLOYMENT, Sizes, serve_changes
 
 ELSEWHERE = ("rayClusterConfig", "serveConfigV2")
@@ -52,16 +52,19 @@ def service_changes(
     Args:
         live_name: Of the RayCluster; empty: not known.
     """
-    spec, strategy = new.get("spec", {}), strategy_of(new)
+    spec, strategy = (new.get("spec") or {}), strategy_of(new)
     changes = list(
         cluster_changes(
-            old.get("spec", {}).get("rayClusterConfig") or {}, spec.get("rayClusterConfig") or {}, strategy, live_name
+            (old.get("spec") or {}).get("rayClusterConfig") or {},
+            spec.get("rayClusterConfig") or {},
+            strategy,
+            live_name,
         )
     )
     on_new_cluster = any(change.effect is Effect.NEW_CLUSTER for change in changes)
     before, after = serve_config(old), serve_config(new)
     if after is None:
-        reason = "it is no YAML mapping: KubeRay says so in an event alone, and the old one goes on serving"
+        reason = "it is no Serve config: KubeRay says so in an event alone, and the old one goes on serving"
         changes.append(Change(Effect.REFUSED, "serve-config-unreadable", "serveConfigV2", "unreadable", reason))
     for change in serve_changes(before or {}, after or before or {}, *deployments):
         if not on_new_cluster:
@@ -75,12 +78,12 @@ def service_changes(
 
 def strategy_of(service: Mapping[str, Any]) -> Strategy:
     """The upgrade strategy; unset is NewCluster, as long as the operator runs with its own defaults."""
-    found = (service.get("spec", {}).get("upgradeStrategy") or {}).get("type") or "NewCluster"
+    found = ((service.get("spec") or {}).get("upgradeStrategy") or {}).get("type") or "NewCluster"
     return cast(Strategy, found)
 
 
 def _own_changes(old: Mapping[str, Any], new: Mapping[str, Any], on_new_cluster: bool) -> Iterator[Change]:
-    before, after = ({k: v for k, v in one.get("spec", {}).items() if k not in ELSEWHERE} for one in (old, new))
+    before, after = ({k: v for k, v in (one.get("spec") or {}).items() if k not in ELSEWHERE} for one in (old, new))
     for one in differences(before, after):
         rule = RULES.get(one.path[0], _Rule(Effect.IN_PLACE, "read by the operator at its next look, 2 s later"))
         if one.path[0] == "serveService" and on_new_cluster:
@@ -91,7 +94,7 @@ def _own_changes(old: Mapping[str, Any], new: Mapping[str, Any], on_new_cluster:
 
 def _metadata_changes(old: Mapping[str, Any], new: Mapping[str, Any], on_new_cluster: bool) -> Iterator[Change]:
     for part in ("labels", "annotations"):
-        before, after = (one.get("metadata", {}).get(part) for one in (old, new))
+        before, after = ((one.get("metadata") or {}).get(part) for one in (old, new))
         for one in differences(before, after, ("metadata", part)):
             yield _metadata_change(one, on_new_cluster)
 

@@ -1,13 +1,10 @@
-"""Where manifests come from: cluster settings, a folder, the live cluster. The only part of the plan that reads."""
+"""What a live cluster has of manifests, and what it would make of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
-
-import yaml
 
 from kuberay.cluster.errors import KindMissing, Refused
 from kuberay.plan.comparison import SERVICE
@@ -44,31 +41,6 @@ class Live:
     new: Sequence[Manifest]
     cluster_names: Mapping[Key, str]
     refused: Mapping[Key, str]
-
-
-def read_manifests(folder: Path) -> list[Manifest]:
-    """Read every manifest of a folder.
-
-    Raises:
-        PlanError: There is none, or one is no YAML.
-    """
-    found: list[Manifest] = []
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        try:
-            documents = list(yaml.safe_load_all(path.read_text()))
-        except (OSError, yaml.YAMLError) as error:
-            raise PlanError(f"{path}: {' '.join(str(error).split())}") from error
-        found += [one for document in documents for one in _flat(document) if isinstance(one, Mapping)]
-    if not found:
-        raise PlanError(f"{folder}: there are no manifests (*.yaml) in it")
-    return found
-
-
-def _flat(document: Any) -> Iterator[Any]:
-    if isinstance(document, Mapping) and document.get("kind") == "List":
-        yield from document.get("items") or ()
-    elif document is not None:
-        yield document
 
 
 def read_live(server: Server, manifests: Iterable[Manifest]) -> Live:

@@ -8,12 +8,13 @@ from kuberay.plan.capacity import Capacity
 from kuberay.plan.capacity_words import money, node_words
 
 
-def upgrade_lines(old: Capacity, new: Capacity) -> Iterator[str]:
+def upgrade_lines(old: Capacity, new: Capacity, always_per_hour: float) -> Iterator[str]:
     """Say how many nodes two clusters need at once.
 
     Args:
         old: The cluster that serves until the switch.
         new: The one that is made.
+        always_per_hour: Price of what runs beside the nodes of both, US dollars; 0: it is not known.
     """
     groups = (*new.groups, *(group for group in old.groups if group.name not in {one.name for one in new.groups}))
     before, after = old.packing, new.packing
@@ -23,7 +24,7 @@ def upgrade_lines(old: Capacity, new: Capacity) -> Iterator[str]:
         ("under full load", before.at_max.num_nodes, before.at_max.price_per_hour),
     ):
         both = added(there, after.at_min.num_nodes)
-        cost = money(price + after.at_min.price_per_hour, groups)
+        cost = money(price + after.at_min.price_per_hour, groups, always_per_hour)
         yield f"  both together, {title}: {node_words(both, groups)}, {cost}"
     bounds = {group.name: group.max_nodes for group in groups}
     both = added(before.at_max.num_nodes, after.at_min.num_nodes)

@@ -44,7 +44,7 @@ def _blocks(document: Document, bundle: Bundle) -> Iterator[Problem]:
             fix = "leave it off, unless a node under the head must never be drained"
             yield Problem(place, "the budget lets nobody move the head", fix)
         return
-    least = sum(group.min_replicas for group in groups)
+    least = sum(group.min_pods for group in groups)
     if place.integer >= max(least, 1):
         yield Problem(place, f"the budget keeps {place.integer} pods, and at rest there are {least}")
 

@@ -11,6 +11,7 @@ from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.suggest import closest
 from kuberay.placement import GPU_TAINT
 from kuberay.settings import NodeGroup
+from kuberay.workload import starts_anywhere
 
 
 def _gpu_pools(document: Document, bundle: Bundle) -> Iterator[Problem]:
@@ -19,7 +20,8 @@ def _gpu_pools(document: Document, bundle: Bundle) -> Iterator[Problem]:
         return
     for model in both[1].models:
         for pool in model.pools:
-            if pool.device == "gpu":
+            # One that waits for a GPU does not start, and leaves its model to the others.
+            if pool.device == "gpu" and (pool.start == "always" or not any(map(starts_anywhere, model.pools))):
                 sentence = f"model '{model.name}' has the GPU pool '{pool.name}', and no group has a GPU"
                 yield Problem(document.root.at("groups"), sentence)
 

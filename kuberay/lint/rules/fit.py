@@ -15,15 +15,15 @@ from kuberay.lint.capacity import (
     in_words,
     lacking,
     nodes_of_settings,
-    replica_bounds,
     short_of,
+    started,
 )
 from kuberay.lint.cluster import settings_of
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
 from kuberay.lint.views import Cluster
-from kuberay.workload import CPU
+from kuberay.workload import CPU, replica_bounds
 
 OF_SETTINGS = ("replica-fits-no-group", "groups-too-small", "groups-below-most")
 """Rules to which cluster settings are held, not only manifests."""
@@ -38,7 +38,8 @@ def _asked(document: Document) -> Iterator[tuple[Place, list[Nodes], list[Demand
         yield cluster.spec.at("workerGroupSpecs"), nodes, demands
     settings = settings_of(document)
     if settings is not None and document.platform is not None:
-        yield document.root.at("groups"), nodes_of_settings(settings), demands_of(document.platform)
+        nodes = nodes_of_settings(settings)
+        yield document.root.at("groups"), nodes, started(demands_of(document.platform), nodes)
 
 
 def _alone(document: Document, bundle: Bundle) -> Iterator[Problem]:

@@ -11,8 +11,9 @@ from kuberay.lint.capacity import is_local
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
-from kuberay.lint.platform import IMPORT_PATH, platform_of
+from kuberay.lint.platform import platform_of
 from kuberay.lint.suggest import closest
+from kuberay.platform_file import IMPORT_PATH
 from kuberay.workload import workload
 from serve_app.settings import SettingsError
 

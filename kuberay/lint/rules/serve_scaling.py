@@ -8,9 +8,10 @@ from kuberay.lint.bundle import Bundle
 from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
-from kuberay.lint.platform import IMPORT_PATH, platform_of
+from kuberay.lint.platform import platform_of
+from kuberay.platform_file import IMPORT_PATH
+from kuberay.workload import AUTO_MAX_REPLICAS
 
-AUTO_MAX_REPLICAS = 100
 BATCH_KEY = "max_batch_size"
 """As Serve's own batching calls it; where a deployment takes it from its user_config."""
 

@@ -23,10 +23,10 @@ def test_the_platform_of_the_gpu_profile() -> None:
     gpu = {"CPU": 1.0, "GPU": 0.5, "memory": 4e9}
     assert found.deployments == (
         Deployment("TelemetryHub", "hub", {"CPU": 0.05}, 1, 1),
-        Deployment("minilm-v1-gpu", "model", gpu, 1, 8),
-        Deployment("minilm-v1-cpu", "model", {"CPU": 2.0, "memory": 1.5e9}, 1, 8),
-        Deployment("efficientnet_lite0-v1-gpu", "model", gpu, 1, 6),
-        Deployment("Preprocessor-image", "preprocessor", {"CPU": 1.0}, 1, 6),
+        Deployment("minilm-v1-gpu", "model", gpu, 1, 8, is_scaled=True),
+        Deployment("minilm-v1-cpu", "model", {"CPU": 2.0, "memory": 1.5e9}, 1, 8, is_scaled=True),
+        Deployment("efficientnet_lite0-v1-gpu", "model", gpu, 1, 6, is_scaled=True),
+        Deployment("Preprocessor-image", "preprocessor", {"CPU": 1.0}, 1, 6, is_scaled=True),
         Deployment("Router", "router", {"CPU": 1.0}, 2, 2),
     )
 
@@ -45,7 +45,7 @@ def test_a_fixed_number_is_both_bounds() -> None:
 def test_a_router_that_follows_its_load_has_the_bounds_of_its_scaling() -> None:
     router = {"num_cpus": 0.5, "autoscaling": {"min_replicas": 2, "max_replicas": 6}}
     found = deployments(models=[{"name": "echo"}], router=router)
-    assert found["Router"] == Deployment("Router", "router", {"CPU": 0.5}, 2, 6)
+    assert found["Router"] == Deployment("Router", "router", {"CPU": 0.5}, 2, 6, is_scaled=True)
 
 
 @pytest.mark.parametrize(("start", "waits"), [("auto", True), ("always", False)])

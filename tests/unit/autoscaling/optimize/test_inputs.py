@@ -32,7 +32,6 @@ def test_the_example_is_read() -> None:
             "differ as labels in a cluster, too; rename one of ['a-spot']",
         ),
         ("groups: [{name: Headgroup, num_cpus: 4, memory_bytes: 1, price_per_hour: 2}]", "['headgroup']"),
-        ("groups: [{name: system, num_cpus: 4, memory_bytes: 1, price_per_hour: 2}]", "['system']"),
         ("- 1", "as a whole: "),
     ],
 )

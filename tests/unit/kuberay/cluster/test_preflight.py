@@ -187,7 +187,7 @@ def test_the_service_that_is_there() -> None:
 def test_changes_that_the_static_strategy_ignores() -> None:
     tried = with_spec(upgradeStrategy={"type": "None"}, rayClusterConfig={**CONFIG, "rayVersion": "2.61.0"}).service
     (found,) = ignored_changes(SERVICE, tried)
-    assert "would ignore this: rayVersion 2.60.0 -> 2.61.0" in found.text
+    assert "would ignore this: rayVersion: 2.60.0 -> 2.61.0" in found.text
     assert ignored_changes(SERVICE, with_spec(rayClusterConfig={**CONFIG, "rayVersion": "2.61.0"}).service) == []
     assert ignored_changes(SERVICE, with_spec(upgradeStrategy={"type": "None"}, serveConfigV2="a").service) == []
 

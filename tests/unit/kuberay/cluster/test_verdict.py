@@ -249,7 +249,7 @@ def test_a_change_that_never_reached_the_cluster() -> None:
     assert steadily(now, 14.0).state == "failing", "never ready, whatever KubeRay says"
     verdict = steadily(now, 16.0)
     assert verdict.state == "failed"
-    assert verdict.reason.startswith("the change never reached cluster svc-a: rayVersion 2.59.0 -> 2.60.0. KubeRay")
+    assert verdict.reason.startswith("the change never reached cluster svc-a: rayVersion: 2.59.0 -> 2.60.0. KubeRay")
 
 
 def test_during_an_upgrade_the_clusters_differ_by_intent() -> None:

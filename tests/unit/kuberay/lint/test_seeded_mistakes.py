@@ -79,7 +79,7 @@ MISTAKES = {
         PLATFORM,
         "- num_cpus: 2\n",
         "- num_cpus: 12\n",
-        ("groups: replica-fits-no-group", "12 CPU (a node has 7.5 CPU at most)", "larger machines"),
+        ("groups: replica-fits-no-group", "12 CPU (a node has 8 CPU at most)", "larger machines"),
     ),
     "a pool with more memory than a node": Mistake(
         CPU_ONLY,

@@ -64,9 +64,21 @@ def test_what_cannot_be_read_is_status_1(settings: Path, tmp_path: Path) -> None
     missing = plan(tmp_path / "none.yaml")
     assert missing.exit_code == 1
     assert "none.yaml: " in missing.stderr
-    empty = plan(settings, "--against-manifests", tmp_path / "nothing")
-    assert empty.exit_code == 1
-    assert "there are no manifests" in empty.stderr
+    folder = tmp_path / "manifests"
+    for text, said in ((None, "holds no .yaml file"), ("a: [", "while parsing"), ("metadata: x", "it is no manifest")):
+        folder.mkdir(exist_ok=True)
+        if text is not None:
+            (folder / "a.yaml").write_text(f"apiVersion: v1\nkind: A\n{text}")
+        empty = plan(settings, "--against-manifests", folder)
+        assert empty.exit_code == 1
+        assert said in empty.stderr
+
+
+def test_what_always_runs_is_in_the_price(settings: Path) -> None:
+    assert " $3.17 an hour\n" in plan(settings).stdout
+    assert json.loads(plan(settings, "--json").stdout)["always_per_hour"] == pytest.approx(0.694)
+    settings.write_text(settings.read_text().replace("0.48}\n", "0}\n").replace("0.214", "0"))
+    assert " $2.48 an hour without the head\n" in plan(settings).stdout
 
 
 def test_one_thing_is_compared_with(settings: Path) -> None:

@@ -19,6 +19,13 @@ CLAIM = {
     "spec": {"storageClassName": "a", "resources": {"requests": {"storage": "50Gi"}}},
 }
 CONFIG = {"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "serving", "uid": "1"}, "data": {"a": "b"}}
+CLAIM_OF_EACH = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+STATEFUL_SET = {
+    "kind": "StatefulSet",
+    "metadata": {"name": "redis", "namespace": "serving"},
+    "spec": {"replicas": 1, "template": {"spec": {}}, "volumeClaimTemplates": [CLAIM_OF_EACH]},
+}
+SECRET = {"kind": "Secret", "metadata": {"name": "s", "namespace": "serving"}, "data": {"key": "b2xk"}}
 APP = ("applications", 0)
 
 CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
@@ -55,6 +62,18 @@ CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
     "a group in between": (
         changed(OLD, *GROUPS, value=[CPU, group("spot", 0, 3), GPU]),
         {("new-cluster", "groups-moved")},
+    ),
+    "two groups of one name": (
+        changed(OLD, *GROUPS, value=[CPU, {**GPU, "groupName": "cpu"}]),
+        {("new-cluster", "groups-moved"), ("new-cluster", "cluster-changed")},
+    ),
+    "a strategy for the autoscaler's deletions": (
+        changed(OLD, *GROUPS, 0, "scaleStrategy", value={"workersToDelete": ["a"]}),
+        {("ignored", "not-compared")},
+    ),
+    "a group that is suspended": (
+        changed(OLD, *GROUPS, 0, value={**CPU, "suspend": True}),
+        {("new-cluster", "cluster-changed")},
     ),
     "a group less": (changed(OLD, *GROUPS, value=[CPU]), {("new-cluster", "groups-moved")}),
     "groups in another order": (changed(OLD, *GROUPS, value=[GPU, CPU]), {("new-cluster", "groups-moved")}),
@@ -98,6 +117,10 @@ CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         changed(OLD, "spec", "managedBy", value="kueue.x-k8s.io/multikueue"),
         {("refused", "service-managedBy")},
     ),
+    "a mapping for Serve's text": (
+        changed(OLD, "spec", "serveConfigV2", value={"applications": []}),
+        {("refused", "serve-config-unreadable")},
+    ),
     "broken YAML for Serve": (
         changed(OLD, "spec", "serveConfigV2", value="a: ["),
         {("refused", "serve-config-unreadable")},
@@ -111,6 +134,23 @@ CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         {("object", "service-created"), ("object", "service-left")},
     ),
 }
+
+
+def test_two_groups_of_one_name_that_change() -> None:
+    old = changed(OLD, *GROUPS, value=[CPU, {**GPU, "groupName": "cpu"}])
+    new = changed(old, *GROUPS, 1, "maxReplicas", value=9)
+    assert [change.where for change in compare([old], [new]).changes] == ["workerGroupSpecs[1].maxReplicas"]
+    more = changed(old, *GROUPS, value=[*old["spec"]["rayClusterConfig"]["workerGroupSpecs"], CPU])
+    assert {change.effect for change in compare([old], [more]).changes} == {Effect.NEW_CLUSTER}
+
+
+@pytest.mark.parametrize(
+    "empty", [{"spec": None}, {"spec": {"rayClusterConfig": None}}, {"metadata": {"labels": None}}]
+)
+def test_a_service_that_says_nothing_can_be_compared(empty: dict[str, Any]) -> None:
+    bare = {**OLD, **empty, "metadata": OLD["metadata"]}
+    assert compare([bare], [OLD]).changes or bare == OLD
+    assert compare([OLD], [bare]).changes or bare == OLD
 
 
 @pytest.mark.parametrize(("new", "expected"), CASES.values(), ids=CASES.keys())
@@ -149,6 +189,31 @@ OBJECTS = {
         [changed(CLAIM, "spec", "resources", "requests", "storage", value="40Gi")],
         {("refused", "claim-changed")},
     ),
+    "a StatefulSet's pods": (
+        [STATEFUL_SET],
+        [changed(STATEFUL_SET, "spec", "template", value={"spec": {"hostname": "a"}})],
+        {("object", "pods-replaced")},
+    ),
+    "a StatefulSet's label": (
+        [STATEFUL_SET],
+        [changed(STATEFUL_SET, "metadata", "labels", value={"a": "b"})],
+        {("object", "object-changed")},
+    ),
+    "a StatefulSet's claims": (
+        [STATEFUL_SET],
+        [
+            changed(
+                STATEFUL_SET, "spec", "volumeClaimTemplates", 0, "spec", "resources", "requests", "storage", value="2Gi"
+            )
+        ],
+        {("refused", "stateful-set-changed")},
+    ),
+    "a Secret": ([SECRET], [changed(SECRET, "data", "key", value="bmV3")], {("object", "config-changed")}),
+    "who may speak to whom": (
+        [{**CONFIG, "kind": "NetworkPolicy", "spec": {"podSelector": {}, "ingress": [{"from": [{}]}]}}],
+        [{**CONFIG, "kind": "NetworkPolicy", "spec": {"podSelector": {}, "ingress": []}}],
+        {("object", "object-changed")},
+    ),
     "a claim of another class": (
         [CLAIM],
         [changed(CLAIM, "spec", "storageClassName", value="b")],
@@ -161,3 +226,4 @@ OBJECTS = {
 def test_other_objects(old: list[Any], new: list[Any], expected: set[tuple[str, str]]) -> None:
     changes = compare(old, new).changes
     assert {(change.effect.value, change.rule) for change in changes} == expected
+    assert not any(secret in change.what for change in changes for secret in ("b2xk", "bmV3"))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from kuberay.plan.comparison import compare
 from kuberay.plan.object_changes import key_of
-from kuberay.plan.sources import PlanError, read_live, read_manifests, service_of
+from kuberay.plan.sources import PlanError, read_live, service_of
 from tests.unit.kuberay.plan.services import service
 
 
@@ -28,21 +26,6 @@ class Server:
     def apply(self, manifest: Any, *, is_dry_run: bool = False, is_forced: bool = False) -> dict[str, Any]:
         assert is_dry_run
         return {**manifest, "defaulted": True}
-
-
-def test_a_folder_is_read_in_order_with_lists_taken_apart(tmp_path: Path) -> None:
-    (tmp_path / "20.yaml").write_text(yaml.safe_dump_all([{"kind": "B"}, None, {"kind": "C"}]))
-    (tmp_path / "10.yaml").write_text(yaml.safe_dump({"kind": "List", "items": [{"kind": "A"}]}))
-    (tmp_path / "notes.txt").write_text("no manifest")
-    assert [one["kind"] for one in read_manifests(tmp_path)] == ["A", "B", "C"]
-
-
-def test_a_folder_without_manifests_or_with_broken_ones_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="there are no manifests"):
-        read_manifests(tmp_path)
-    (tmp_path / "a.yaml").write_text("a: [")
-    with pytest.raises(PlanError, match=r"a\.yaml: while parsing"):
-        read_manifests(tmp_path)
 
 
 def test_what_is_live_is_compared_with_what_the_server_would_make_of_it() -> None:

@@ -155,6 +155,21 @@ def test_settings_in_a_file_of_their_own_are_told_of_as_they_are(tmp_path: Path)
     assert "pods have no settings_file; write the settings in its place, under args (line " in str(told)
 
 
+def test_a_pool_that_waits_for_a_gpu_is_no_fault_where_another_serves_its_model(tmp_path: Path) -> None:
+    cpu_only = {"groups[2].machine.gpus": 0}
+    assert found_in(tmp_path / "both", cpu_only, {f"{GPU_POOL}start": "auto"}) == []
+    alone = {f"{APP}models[0].pools": [{"device": "gpu", "num_gpus": 1, "start": "auto"}]}
+    found = {finding.rule for finding in found_in(tmp_path / "alone", cpu_only, alone)}
+    assert found == {"gpu-pool-without-group"}, "once, not also as a replica that fits no group"
+
+
+def test_lint_counts_the_cpus_that_ray_does(tmp_path: Path) -> None:
+    whole = {f"{APP}models[0].pools[0].num_cpus": 8}
+    assert found_in(tmp_path / "whole", {}, whole) == []
+    found = found_in(tmp_path / "over", {}, {f"{APP}models[0].pools[0].num_cpus": 9})
+    assert "9 CPU (a node has 8 CPU at most)" in str(found[0])
+
+
 def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert found_in(tmp_path, {}, {}) == []
 

@@ -17,6 +17,12 @@ MAX_SHOWN = 60
 SHARED_SHOWN = 20
 """Of them before the first that differs."""
 
+AMOUNTS = frozenset({"limits", "requests", "size", "sizeLimit"})
+"""Keys at or below which a value is a quantity, which the API server and the operator write in ways of their own."""
+
+SELECTORS = frozenset({"selector", "podSelector", "namespaceSelector", "labelSelector"})
+"""Keys at which {} selects everything, and nothing at all selects nothing, or what is near."""
+
 
 class Difference(NamedTuple):
     """One place.
@@ -29,6 +35,9 @@ class Difference(NamedTuple):
     path: tuple[str, ...]
     old: Any
     new: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
 
     @property
     def where(self) -> str:
@@ -63,8 +72,12 @@ def _cut(text: str) -> str:
 
 
 def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
-    """All places where two values differ; what is absent, null or empty is the same, as it is for the API server."""
-    old, new = _unless_empty(old), _unless_empty(new)
+    """All places where two values differ.
+
+    What is absent, null or empty is the same, as it is for the API server, but not in a selector or as an entry of a
+    list: there {} stands for everything.
+    """
+    old, new = _unless_empty(old, path), _unless_empty(new, path)
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -74,6 +87,20 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
         yield from _list_differences(old, new, path)
     elif not _same_quantity(old, new, path):
         yield Difference(path, old, new)
+
+
+def lacking(wanted: Any, found: Any) -> Iterator[Difference]:
+    """Places of `wanted` that `found` has otherwise.
+
+    What `found` has beyond that is none, except for an entry of a list, which somebody took out; 0 and false are as
+    good as absent, for Go leaves them out.
+    """
+    for one in differences(found, wanted):
+        last = one.path[-1] if one.path else ""
+        is_beyond = one.new is None and not last.startswith("[")
+        is_unset = not one.old and not one.new
+        if not (is_beyond or is_unset or last == "order"):
+            yield one
 
 
 def _list_differences(old: Sequence[Any], new: Sequence[Any], path: tuple[str, ...]) -> Iterator[Difference]:
@@ -103,15 +130,18 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _unless_empty(value: Any) -> Any:
-    return None if value is None or (isinstance(value, (Mapping, list, tuple, str)) and not value) else value
+def _unless_empty(value: Any, path: tuple[str, ...]) -> Any:
+    if not path or path[-1] in SELECTORS or path[-1].startswith("["):
+        return value
+    return None if isinstance(value, (Mapping, list, tuple, str)) and not value else value
 
 
 def _same_quantity(old: Any, new: Any, path: tuple[str, ...]) -> bool:
     """Whether two amounts of resources are one: 1 and "1000m"."""
-    if "limits" not in path and "requests" not in path:
+    if AMOUNTS.isdisjoint(path):
         return False
     try:
         return bool(parse_quantity(old) == parse_quantity(new))
-    except (TypeError, ValueError):
+    # Of what is no quantity it raises ValueError, or what Decimal raises.
+    except (TypeError, ValueError, ArithmeticError):
         return False
