@@ -26,6 +26,14 @@ _JSON_PATCH = "application/json-patch+json"
 Object = dict[str, Any]
 
 
+class _Client(DynamicClient):  # type: ignore[misc]
+    """The library's, which waits for ever for an answer unless told otherwise, while it looks for kinds, too."""
+
+    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        params.setdefault("_request_timeout", _TIMEOUT_S)
+        return super().request(method, path, body=body, **params)
+
+
 class ApiServer:
     """One cluster's API server, seen from one namespace; leave it as a context manager.
 
@@ -40,7 +48,7 @@ class ApiServer:
         self._cache = tempfile.TemporaryDirectory(prefix="headrace-")
         try:
             with _errors("ask which kinds it has"):
-                self._dynamic = DynamicClient(api, cache_file=str(Path(self._cache.name) / "kinds.json"))
+                self._dynamic = _Client(api, cache_file=str(Path(self._cache.name) / "kinds.json"))
         except ClusterError:
             self._cache.cleanup()
             raise
@@ -91,7 +99,7 @@ class ApiServer:
         resource = self._resource(api_version, kind)
         with _errors(f"get {kind} {name}"):
             try:
-                found = resource.get(name=name, namespace=self._place(resource, namespace), _request_timeout=_TIMEOUT_S)
+                found = resource.get(name=name, namespace=self._place(resource, namespace))
             except DynamicApiError as error:
                 if error.status == 404:
                     return None
@@ -105,9 +113,7 @@ class ApiServer:
         resource = self._resource(api_version, kind)
         place = None if namespace == "" else self._place(resource, namespace)
         with _errors(f"list {kind}s"):
-            found = resource.get(
-                namespace=place, label_selector=labels, field_selector=fields, _request_timeout=_TIMEOUT_S
-            )
+            found = resource.get(namespace=place, label_selector=labels, field_selector=fields)
         kinds = {"apiVersion": api_version, "kind": kind}
         return [{**kinds, **item} for item in _plain(found)["items"]]
 
@@ -129,7 +135,6 @@ class ApiServer:
                     force_conflicts=is_forced,
                     dry_run="All" if is_dry_run else None,
                     query_params=[("fieldValidation", "Strict")],
-                    _request_timeout=_TIMEOUT_S,
                 )
             )
 
@@ -145,7 +150,6 @@ class ApiServer:
                     namespace=metadata.get("namespace"),
                     content_type=_JSON_PATCH,
                     field_manager=FIELD_MANAGER,
-                    _request_timeout=_TIMEOUT_S,
                 )
             )
 

@@ -115,7 +115,7 @@ def _delete_service(server: ApiServer, name: str, namespace: str, terminal: Term
 
 def waits_for(now: Observation) -> str:
     """What a deletion that takes long waits for, and what can be done."""
-    cleaning = [cluster for cluster in now.clusters if _REDIS_FINALIZER in cluster.finalizers]
+    cleaning = [cluster for cluster in now.clusters if cluster.is_deleting and _REDIS_FINALIZER in cluster.finalizers]
     if cleaning:
         return _redis(cleaning[0], now)
     if now.service and _SERVICE_FINALIZER in now.service.finalizers:
@@ -135,7 +135,8 @@ def _redis(cluster: Cluster, now: Observation) -> str:
     why = f" Its pod {jobs[0].name}: {jobs[0].state}." if jobs else ""
     return (
         f"cluster {cluster.name} waits for the Job that takes its keys out of Redis.{why} Where Redis cannot be "
-        "reached it gives up after 300 s, or what the annotation ray.io/gcs-ft-deletion-timeout says"
+        "reached it gives up after 300 s, or what the annotation ray.io/gcs-ft-deletion-timeout says; if that time is "
+        "over, is KubeRay's operator running?"
     )
 
 

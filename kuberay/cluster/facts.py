@@ -15,7 +15,10 @@ from kuberay.cluster.preflight import Facts, Operator
 RAY = "ray.io/v1"
 _CRDS = "apiextensions.k8s.io/v1"
 _GATEWAYS = "gateway.networking.k8s.io/v1"
-_OPERATOR_LABELS = "app.kubernetes.io/component=kuberay-operator"
+_COMPONENT = "app.kubernetes.io/component"
+_OPERATOR = "kuberay-operator"
+_OPERATOR_LABELS = f"app.kubernetes.io/name in ({_OPERATOR},kuberay)"
+"""Helm's Deployment has the chart's name, Kustomize's the project's; that it is the operator both say of its pods."""
 
 _Found = TypeVar("_Found")
 
@@ -93,7 +96,10 @@ def _schema(server: ApiServer) -> Mapping[str, Any] | None:
 
 def _operator(server: ApiServer) -> Operator | None:
     for deployment in server.find("apps/v1", "Deployment", labels=_OPERATOR_LABELS, namespace=""):
-        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        template = deployment["spec"]["template"]
+        if (template["metadata"].get("labels") or {}).get(_COMPONENT) != _OPERATOR:
+            continue
+        container = template["spec"]["containers"][0]
         gates: dict[str, bool] = {}
         for argument in [*(container.get("command") or ()), *(container.get("args") or ())]:
             if "feature-gates=" in argument:

@@ -95,15 +95,19 @@ def server(ray_cluster: FakeCluster) -> Iterator[ApiServer]:
 
 
 OPERATOR_LABELS = {"app.kubernetes.io/name": "kuberay-operator", "app.kubernetes.io/component": "kuberay-operator"}
+HELM_LABELS = {"app.kubernetes.io/name": "kuberay-operator", "app.kubernetes.io/managed-by": "Helm"}
+KUSTOMIZE_LABELS = {"app.kubernetes.io/name": "kuberay", "app.kubernetes.io/component": "kuberay-operator"}
 
 
-def operator_deployment(image: str = "quay.io/kuberay/operator:v1.7.0", *arguments: str) -> Object:
-    """What shows that an operator is installed, and which."""
+def operator_deployment(
+    image: str = "quay.io/kuberay/operator:v1.7.0", *arguments: str, labels: dict[str, str] = HELM_LABELS
+) -> Object:
+    """What shows that an operator is installed, and which; the labels are the Deployment's own."""
     container = {"name": "kuberay-operator", "image": image, "args": [*arguments]}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "kuberay-operator", "namespace": "kube-system", "labels": OPERATOR_LABELS},
+        "metadata": {"name": "kuberay-operator", "namespace": "kube-system", "labels": labels},
         "spec": {
             "selector": {"matchLabels": OPERATOR_LABELS},
             "template": {"metadata": {"labels": OPERATOR_LABELS}, "spec": {"containers": [container]}},

@@ -9,7 +9,13 @@ import pytest
 from kuberay.cluster.client import ApiServer
 from kuberay.cluster.exits import Exit
 from kuberay.cluster.revision_store import load_revisions
-from tests.kuberay.cluster.conftest import Session, check_golden, operator_deployment
+from tests.kuberay.cluster.conftest import (
+    HELM_LABELS,
+    KUSTOMIZE_LABELS,
+    Session,
+    check_golden,
+    operator_deployment,
+)
 from tests.kuberay.fake_api.errors import ApiError
 from tests.kuberay.fake_api.manifests import ray_service, serve_config, template, worker_group
 
@@ -152,6 +158,15 @@ def test_server_that_goes_away_is_asked_again(session: Session) -> None:
         "s  the API server does not answer (get RayService svc): 503 apiserver is shutting down; trying again",
         "s  the API server answers again",
     ]
+
+
+@pytest.mark.parametrize("labels", [HELM_LABELS, KUSTOMIZE_LABELS])
+def test_the_operator_is_found_whoever_installed_it(
+    session: Session, server: ApiServer, labels: dict[str, str]
+) -> None:
+    server.apply(operator_deployment("kuberay/operator:v1.6.2", labels=labels))
+    assert session.apply(ray_service(**INCREMENTAL)) is Exit.REFUSED
+    assert "feature gate RayServiceIncrementalUpgrade is off" in session.lines[1]
 
 
 def test_gates_and_gateway_of_an_incremental_upgrade(session: Session, server: ApiServer) -> None:
