@@ -77,6 +77,9 @@ def prepare(server: ApiServer, manifests: Manifests, say: Callable[[str], None],
         try:
             objects.append(_try(server, item, facts.namespace_phase is None, is_forced))
         except Refused as error:
+            if error.status == 403 and facts.namespace_phase is not None and _is_namespace(item, manifests.namespace):
+                say(f"note: namespace {manifests.namespace} is left as it is: no right to change it")
+                continue
             refusals += [f"error: {error.subject}: {reason}" for reason in error.reasons]
     if refusals:
         raise NotDone(*refusals)
@@ -86,10 +89,31 @@ def prepare(server: ApiServer, manifests: Manifests, say: Callable[[str], None],
     if facts.live is not None and tried is not None:
         if ignored := ignored_changes(facts.live, tried):
             raise NotDone(*map(str, ignored))
+        if note := _of_three_clusters(facts.live, tried):
+            say(note)
         cluster, carries = _carries(server, facts.live, tried)
     kept = load_revisions(server, manifests.name, manifests.namespace)
     left_over = _left_over(newest(kept), manifests)
     return Plan(manifests, tuple(objects), cluster, tuple(carries), left_over, tuple(kept))
+
+
+def _is_namespace(item: Object, name: str) -> bool:
+    return bool(item["kind"] == "Namespace" and item["metadata"]["name"] == name)
+
+
+def _of_three_clusters(live: Mapping[str, Any], tried: Mapping[str, Any]) -> str:
+    """What comes of a change in the middle of an upgrade; empty: nothing that is not expected."""
+    status = live.get("status") or {}
+    active, pending = (
+        (status.get(side) or {}).get("rayClusterName") for side in ("activeServiceStatus", "pendingServiceStatus")
+    )
+    before, after = (one["spec"].get("rayClusterConfig") or {} for one in (live, tried))
+    if not active or not pending or not needs_new_cluster(before, after):
+        return ""
+    return (
+        f"note: an upgrade is under way: KubeRay gives cluster {pending} up and makes another one beside {active}; "
+        f"{pending} stays for its deletion delay, so there must be nodes for three"
+    )
 
 
 def carry_out(

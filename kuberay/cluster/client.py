@@ -26,7 +26,7 @@ _JSON_PATCH = "application/json-patch+json"
 Object = dict[str, Any]
 
 
-class _Client(DynamicClient):  # type: ignore[misc]
+class _Client(DynamicClient):
     """The library's, which waits for ever for an answer unless told otherwise, while it looks for kinds, too."""
 
     def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
@@ -48,7 +48,8 @@ class ApiServer:
         self._cache = tempfile.TemporaryDirectory(prefix="headrace-")
         try:
             with _errors("ask which kinds it has"):
-                self._dynamic = _Client(api, cache_file=str(Path(self._cache.name) / "kinds.json"))
+                kinds = str(Path(self._cache.name) / "kinds.json")
+                self._dynamic = _Client(api, cache_file=kinds)  # type: ignore[no-untyped-call]
         except ClusterError:
             self._cache.cleanup()
             raise

@@ -24,7 +24,7 @@ app = typer.Typer()
 
 EXITS = (
     "Exit status: 0 done, 1 failed for good, 2 wrong usage, 3 time limit, 4 refused before anything was changed, "
-    "5 failed and rolled back."
+    "5 failed and rolled back, 130 stopped by Ctrl-C: the cluster goes on."
 )
 
 Context = Annotated[str | None, typer.Option("--context", help="Of the kubeconfig; by default its current one.")]
@@ -89,6 +89,7 @@ def wait(
     from kuberay.cluster.wait import wait as follow
 
     limits = _wishes(timeout_s, node_wait_s, patience).limits
+    limits = limits._replace(settle_s=min(limits.settle_s, timeout_s))
     with _connected(context, namespace) as server:
         terminal = _terminal()
         outcome = follow(partial(look, server, name, server.namespace), terminal, timeout_s, limits)
@@ -200,6 +201,8 @@ def _connected(context: str | None, namespace: str | None) -> Iterator[ApiServer
             yield server
     except ClusterError as error:
         _fail(str(error), Exit.REFUSED)
+    except KeyboardInterrupt:
+        _fail("stopped looking; the cluster goes on: `wait NAME` looks again", Exit.STOPPED)
 
 
 def _terminal() -> Terminal:

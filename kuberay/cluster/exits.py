@@ -19,3 +19,5 @@ class Exit(IntEnum):
     """Nothing was changed: the preflight found an error, or the API server refused, or it cannot be reached."""
     ROLLED_BACK = 5
     """The rollout failed, and the last good revision is ready again."""
+    STOPPED = 130
+    """By Ctrl-C: nobody looks any more, and the cluster goes on."""

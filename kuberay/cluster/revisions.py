@@ -119,19 +119,26 @@ def newest(kept: Iterable[Revision]) -> Revision | None:
 
 
 def superfluous(kept: Sequence[Revision]) -> list[Revision]:
-    """Revisions to be forgotten: older than the newest five, but never the last good one."""
+    """Revisions to be forgotten: older than the newest five, but never the last good one, nor that to go back to."""
     newest_first = sorted(kept, key=lambda revision: -revision.number)
-    last_good = next((revision for revision in newest_first if revision.is_good), None)
-    return [revision for revision in newest_first[MAX_KEPT:] if revision is not last_good]
+    good = [revision for revision in newest_first if revision.is_good]
+    needed = [*good[:1], *[revision for revision in good if revision.digest != newest_first[0].digest][:1]]
+    return [revision for revision in newest_first[MAX_KEPT:] if revision not in needed]
 
 
 def to_go_back_to(kept: Sequence[Revision]) -> Revision:
     """The newest good revision that says something else than the one in force.
 
+    If that one says what an earlier good one said, and was not seen ready, it is a way back that did not end: the same
+    way is gone again.
+
     Raises:
         NotDone: There is none.
     """
     now = newest(kept)
+    for revision in sorted(kept, key=lambda revision: -revision.number):
+        if revision.is_good and now is not None and (not now.is_good and revision.digest == now.digest):
+            return revision
     for revision in sorted(kept, key=lambda revision: -revision.number):
         if revision.is_good and now is not None and revision.digest != now.digest:
             return revision

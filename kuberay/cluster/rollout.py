@@ -13,7 +13,7 @@ from kuberay.cluster.exits import Exit
 from kuberay.cluster.look import look
 from kuberay.cluster.manifests import Manifests
 from kuberay.cluster.revision_store import load_revisions, mark_good
-from kuberay.cluster.revisions import Revision, newest, to_go_back_to
+from kuberay.cluster.revisions import Revision, digest_of, newest, to_go_back_to
 from kuberay.cluster.verdict import DEFAULT_LIMITS, Limits
 from kuberay.cluster.wait import Outcome, Terminal, wait
 
@@ -62,6 +62,10 @@ def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: 
     if outcome.state == "ready":
         return settle(server, name, namespace, outcome, terminal)
     if not wishes.rollback_on_failure:
+        return _EXITS[outcome.state]
+    last = newest(plan.kept)
+    if last is not None and last.is_good and last.digest == digest_of(manifests):
+        terminal.say(f"{last} said the same and was good: nothing is rolled back")
         return _EXITS[outcome.state]
     return _go_back_after_failure(server, manifests, wishes, terminal)
 

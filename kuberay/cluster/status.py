@@ -13,7 +13,7 @@ from rich.text import Text
 from kuberay.cluster.narrate import last_line, warning_text
 from kuberay.cluster.observe import Cluster, Observation, Service, Side
 from kuberay.cluster.revisions import Revision
-from kuberay.cluster.verdict import History, judge
+from kuberay.cluster.verdict import History, Limits, judge
 
 _MAX_WARNINGS = 5
 _COLOURS = {"RUNNING": "green", "HEALTHY": "green", "DEPLOY_FAILED": "red", "UNHEALTHY": "red"}
@@ -23,7 +23,7 @@ Summary = dict[str, Any]
 
 def summary(now: Observation, service: Service, kept: Sequence[Revision]) -> Summary:
     """Everything worth knowing of a service, as JSON would hold it."""
-    verdict, _ = judge(now, History(), 0.0)
+    verdict, _ = judge(now, History(), 0.0, Limits(settle_s=0.0))
     ready = service.conditions.get("Ready")
     return {
         "name": service.name,

@@ -46,8 +46,9 @@ def test_apply_status_delete(run: Run, folder: Path, session: Session) -> None:
     assert run("apply", folder).exit_code == 0
     session.operator.run(30)
     (found,) = json.loads(run("status", "svc", "--json").stdout)
-    assert found["verdict"]["state"] == "going"
+    assert found["verdict"]["state"] == "ready"
     assert found["revisions"] == [{"number": 1, "good": False}]
+    assert run("wait", "svc", "--timeout-s", "0").exit_code == 0, "one look is enough for what is ready"
     shown = run("status").stdout
     assert "default/svc  ready (NonZeroServeEndpoints), generation 1" in shown
     assert "RUNNING" in shown
@@ -67,6 +68,16 @@ def test_exit_statuses(run: Run, folder: Path) -> None:
     assert run("status", "svc").exit_code == 1
     run("apply", folder)
     assert run("wait", "svc", "--timeout-s", "0").exit_code == 3
+
+
+def test_ctrl_c_says_that_the_cluster_goes_on(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    run("apply", folder)
+    monkeypatch.setattr("kuberay.cluster.wait.wait", interrupted)
+    ended = run("wait", "svc")
+    assert (ended.exit_code, ended.stderr) == (130, "stopped looking; the cluster goes on: `wait NAME` looks again\n")
 
 
 def test_no_server(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

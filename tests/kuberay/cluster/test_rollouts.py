@@ -8,6 +8,7 @@ from typing import Any
 from kuberay.cluster.exits import Exit
 from kuberay.cluster.verdict import DEFAULT_LIMITS
 from tests.kuberay.cluster.conftest import Session
+from tests.kuberay.fake_api.errors import ApiError
 from tests.kuberay.fake_api.manifests import ray_service, serve_config, worker_group
 from tests.kuberay.fake_api.world import Trouble
 
@@ -146,3 +147,38 @@ def test_deletion(session: Session, golden: Golden) -> None:
     left = {item["metadata"]["name"] for kind in ("ConfigMap", "Secret") for item in session.server.find("v1", kind)}
     assert left == {"foreign"}
     assert session.server.get("v1", "PersistentVolumeClaim", "models") is not None
+
+
+def test_a_change_in_the_middle_of_an_upgrade_says_that_three_clusters_will_be_there(session: Session) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.apply(ray_service(image="ray:2", **NEW_CLUSTER))
+    session.operator.run(6.0)
+    live = session.server.get("ray.io/v1", "RayService", "svc")
+    assert live is not None
+    pending = live["status"]["pendingServiceStatus"]["rayClusterName"]
+    session.lines.clear()
+    assert session.rollback(wait=False) is Exit.DONE
+    (note,) = [line for line in session.lines if "an upgrade is under way" in line]
+    assert f"gives cluster {pending} up" in note
+
+
+def test_what_was_good_before_is_not_rolled_back_when_it_falls_ill(session: Session) -> None:
+    session.apply(ray_service(config=serve_config("app", num_replicas=2), **NEW_CLUSTER), wait=True)
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.lines.clear()
+    session.operator.world.failing_apps = {"app": TRACEBACK}
+    session.operator.run(10.0)
+    assert session.apply(ray_service(**NEW_CLUSTER), wait=True, rollback_on_failure=True) is Exit.FAILED
+    assert "said the same and was good: nothing is rolled back" in session.lines[-2]
+
+
+def test_who_may_not_change_the_namespace_applies_the_rest(session: Session) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default", "labels": {"a": "b"}}}
+
+    def forbid(verb: str, call: Any) -> ApiError | None:
+        is_change = call.kind.kind == "Namespace" and verb not in ("get", "list", "watch")
+        return ApiError(403, "Forbidden", "no right to patch namespaces") if is_change else None
+
+    session.cluster.gates.append(forbid)
+    assert session.apply(namespace, ray_service(**NEW_CLUSTER), wait=True) is Exit.DONE
+    assert "note: namespace default is left as it is: no right to change it" in session.lines

@@ -68,6 +68,7 @@ def test_the_newest_are_kept_and_the_last_good_one(goods: list[bool]) -> None:
         (made((1, True, "a"), (2, False, "b"), (3, False, "c")), 1),
         (made((1, True, "a"), (2, True, "b"), (3, False, "c")), 2),
         (made((1, True, "a"), (2, True, "b"), (3, True, "a")), 2),
+        (made((1, True, "a"), (2, True, "b"), (3, False, "a")), 1),
     ],
 )
 def test_the_last_good_one_that_says_something_else(kept: list[Revision], number: int) -> None:
@@ -81,6 +82,13 @@ def test_the_last_good_one_that_says_something_else(kept: list[Revision], number
 def test_nothing_to_go_back_to(kept: list[Revision]) -> None:
     with pytest.raises(NotDone):
         to_go_back_to(kept)
+
+
+def test_the_good_one_to_go_back_to_is_kept_beside_the_last_good_one() -> None:
+    failed = [(number, False, "x") for number in range(2, 7)]
+    kept = made((1, True, "a"), *failed, (7, True, "g"))
+    assert [revision.number for revision in superfluous(kept)] == [2]
+    assert to_go_back_to([revision for revision in kept if revision not in superfluous(kept)]).number == 1
 
 
 def test_numbers_rise() -> None:
