@@ -59,7 +59,8 @@ class Verdict(NamedTuple):
     @property
     def missed_ratio(self) -> float:
         """Share of the requests that were late, refused, failed or lost."""
-        return (self.result.num_offered - self.result.num_good) / self.result.num_offered
+        result = self.result
+        return (result.num_offered - result.num_good) / result.num_offered if result.num_offered else 1.0
 
     @property
     def is_measured(self) -> bool:

@@ -22,6 +22,9 @@ _SYSTEM_TYPES = {"m7i.large": (2, 8), "m7i.xlarge": (4, 16), "m7i.2xlarge": (8, 
 # Beside the head itself: Ray's autoscaler (0.5 CPU), the kubelet, DNS and the operator.
 _SYSTEM_CPUS, _SYSTEM_BYTES = 1.5, 2 * 2**30
 
+_ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
+"""By it the cluster autoscaler knows a node whose GPUs are not announced yet; without, it would buy a second one."""
+
 
 def node_groups(settings: ClusterSettings) -> Document:
     """Make the groups, with the labels and taints that the pods select and tolerate.
@@ -75,7 +78,7 @@ def _node_group(settings: ClusterSettings, group: NodeGroup) -> Document:
         raise InfrastructureError(f"group '{group.name}': name its machine.instance_types, such as m7i.2xlarge")
     gpu = group.machine.gpus > 0
     placement = place(group, settings.provider)
-    return _group(settings, group.name, placement.node_labels, placement.node_taints) | {
+    return _group(settings, group.name, _labels(settings, group), placement.node_taints) | {
         "subnet_ids": subnets(settings, group),
         "capacity_type": _CAPACITY[group.market],
         "instance_types": list(group.machine.instance_types),
@@ -87,6 +90,12 @@ def _node_group(settings: ClusterSettings, group: NodeGroup) -> Document:
             "desired_size": group.min_nodes,
         },
     }
+
+
+def _labels(settings: ClusterSettings, group: NodeGroup) -> dict[str, str]:
+    accelerator = (group.machine.accelerator or "nvidia").lower()
+    own = {_ACCELERATOR_LABEL: accelerator} if group.machine.gpus > 0 else {}
+    return {**place(group, settings.provider).node_labels, **own}
 
 
 def _system_group(settings: ClusterSettings) -> Document:
@@ -132,7 +141,7 @@ def _autoscaler_tags(settings: ClusterSettings, group: NodeGroup) -> Document:
     """
     prefix = "k8s.io/cluster-autoscaler/node-template"
     placement = place(group, settings.provider)
-    tags = {f"{prefix}/label/{key}": value for key, value in placement.node_labels.items()}
+    tags = {f"{prefix}/label/{key}": value for key, value in _labels(settings, group).items()}
     tags |= {f"{prefix}/taint/{taint.key}": f"{taint.value or ''}:{taint.effect}" for taint in placement.node_taints}
     return {
         "for_each": tags,

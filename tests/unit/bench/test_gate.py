@@ -32,6 +32,11 @@ ECHO = Expected(
 )
 
 
+def test_a_plan_without_a_request_shows_nothing_and_passes_nothing() -> None:
+    verdict = Verdict("m", Promise(0.5, 0.01), replace(RESULT, num_offered=0, num_ok=0, num_good=0))
+    assert (verdict.missed_ratio, verdict.passed) == (1.0, False)
+
+
 @pytest.mark.parametrize(
     ("result", "promise", "passed", "words"),
     [

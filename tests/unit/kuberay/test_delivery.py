@@ -92,7 +92,7 @@ def _parse(application: typer.Typer, words: list[str]) -> None:
 def _filled_in(word: str) -> str:
     """What the shell would put in for a variable, as far as an option's type wants to know."""
     here = str(ROOT / "deploy" / "eks-cpu-gpu-spot" / "cluster.yaml")
-    return {"$CLUSTER_SETTINGS": here, "$RATE_PER_S": "2", "$VARIANT": "gpu"}.get(word, word)
+    return {"$CLUSTER_SETTINGS": here, "$RATE_PER_S": "2", "$DURATION_S": "120", "$VARIANT": "gpu"}.get(word, word)
 
 
 def test_there_is_something_of_each_program() -> None:
@@ -152,3 +152,20 @@ def test_the_defaults_of_variables_are_files_of_the_project() -> None:
         for name in ("CLUSTER_SETTINGS", "PLATFORM"):
             (default,) = re.findall(r"\|\| '(.*?)'", environment[name])
             assert (ROOT / default).is_file()
+
+
+def test_a_roll_out_and_its_way_back_fit_into_the_job_and_the_session() -> None:
+    job = workflow("roll-out")["jobs"]["roll-out"]
+    (apply,) = [command for command in ALL if "kuberay apply" in command]
+    found = re.search(r"--timeout-s (\d+)", apply)
+    assert found is not None
+    limit_s = 60 * job["timeout-minutes"]
+    assert 2 * int(found.group(1)) + 900 <= limit_s
+    (session,) = [step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
+    assert limit_s <= session["role-duration-seconds"]
+
+
+def test_one_late_answer_of_the_gate_does_not_end_a_delivery() -> None:
+    asked = [job["with"] for job in workflow("deliver")["jobs"].values() if "rate_per_s" in job.get("with", {})]
+    assert len(asked) == 2
+    assert all(one["rate_per_s"] * one["duration_s"] >= 200 for one in asked)

@@ -76,7 +76,9 @@ def test_every_group_has_the_labels_taints_and_bounds_of_the_settings(groups: li
     for group in settings.groups:
         placement = place(group, "eks")
         nodes = made["aws_eks_node_group"][group.name]
-        assert nodes["labels"] == placement.node_labels
+        known = {"k8s.amazonaws.com/accelerator": "nvidia"} if group.machine.gpus else {}
+        known |= {name: (group.machine.accelerator or "nvidia").lower() for name in known}
+        assert nodes["labels"] == {**placement.node_labels, **known}
         taints = {(taint["key"], taint.get("value"), EFFECTS[taint["effect"]]) for taint in nodes["taint"]}
         assert taints == {(taint.key, taint.value, taint.effect) for taint in placement.node_taints}
         bounds = nodes["scaling_config"]
@@ -87,7 +89,7 @@ def test_every_group_has_the_labels_taints_and_bounds_of_the_settings(groups: li
         assert ("NVIDIA" in nodes["ami_type"]) == (group.machine.gpus > 0)
         assert len(nodes["subnet_ids"]) == (len(group.zones) or 2)
         tags = made["aws_autoscaling_group_tag"][group.name]["for_each"]
-        assert {f"{TAG}label/{key}": value for key, value in placement.node_labels.items()}.items() <= tags.items()
+        assert {f"{TAG}label/{key}": value for key, value in nodes["labels"].items()}.items() <= tags.items()
         assert sum(key.startswith(f"{TAG}taint/") for key in tags) == len({t.key for t in placement.node_taints})
     assert made["aws_eks_node_group"].keys() == {group.name for group in settings.groups} | {"system"}
     assert made["aws_cloudwatch_metric_alarm"].keys() == {g.name for g in settings.groups if not g.machine.gpus}
