@@ -13,6 +13,9 @@ from kuberay.cluster.pods import Pod, observe_pod
 Object = Mapping[str, Any]
 """An object of the API server, as JSON gives it."""
 
+_OPERATORS = ("kuberay-operator", "manager")
+"""Names by which KubeRay's operator may own fields: its own, or that of its program."""
+
 
 class Condition(NamedTuple):
     """One of an object's conditions.
@@ -87,6 +90,7 @@ class Service:
         generation: Rises with each change of the spec.
         observed_generation: The one that the operator's status speaks of; 0 before it wrote any.
         wanted_applications: Names in `serveConfigV2`; None where that is no Serve config.
+        changed_at: When somebody other than the operator last wrote it, by the server's clock, as written.
     """
 
     name: str
@@ -100,6 +104,7 @@ class Service:
     wanted_applications: tuple[str, ...] | None
     finalizers: tuple[str, ...] = ()
     is_deleting: bool = False
+    changed_at: str = ""
 
     @property
     def cluster_config(self) -> Object:
@@ -182,7 +187,17 @@ def _service(item: Object) -> Service:
         wanted_applications=_applications_of(spec.get("serveConfigV2", "")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         is_deleting="deletionTimestamp" in metadata,
+        changed_at=_changed_at(metadata),
     )
+
+
+def _changed_at(metadata: Object) -> str:
+    written = (
+        entry.get("time") or ""
+        for entry in metadata.get("managedFields") or ()
+        if entry.get("subresource") != "status" and entry.get("manager") not in _OPERATORS
+    )
+    return max(written, default="")
 
 
 def _applications_of(serve_config: str) -> tuple[str, ...] | None:

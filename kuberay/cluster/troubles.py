@@ -74,6 +74,7 @@ def find_troubles(now: Observation, service: Service, start: Observation) -> tup
         *_of_applications(service),
         *_of_clusters(now, service),
         *_of_pods(now, service),
+        *_of_dashboard(now, service),
     ]
     return tuple(sorted(found, key=lambda trouble: not trouble.blocks))
 
@@ -156,13 +157,22 @@ def _of_events(now: Observation, service: Service, start: Observation) -> Iterat
         return
     is_changed = start.service is not None and start.service.generation != service.generation
     old = set(start.warnings) if is_changed else set()
-    newest = {warning.reason: warning for warning in now.warnings if warning not in old and warning.kind != "Pod"}
+    newest = {
+        warning.reason: warning
+        for warning in now.warnings
+        if warning not in old and warning.kind != "Pod" and not _is_before(warning.last_seen, service.changed_at)
+    }
     for reason, warning in newest.items():
         if reason in _EVENTS_S:
             text = f"{reason}: {last_line(warning.message)}"
             if service.wanted_applications is None:
                 text += " (serveConfigV2 is no Serve config)"
             yield Trouble(f"event:{reason}", text, _EVENTS_S[reason])
+
+
+def _is_before(one: str, other: str) -> bool:
+    """Whether an instant was before another; events have fractions of a second, fields' owners have none."""
+    return bool(one and other) and one[:19] < other[:19]
 
 
 def _of_clusters(now: Observation, service: Service) -> Iterator[Trouble]:
@@ -193,6 +203,20 @@ def _of_pods(now: Observation, service: Service) -> Iterator[Trouble]:
 
 def _is_target(target: Side | None, cluster: str) -> bool:
     return target is None or target.cluster == cluster
+
+
+def _of_dashboard(now: Observation, service: Service) -> Iterator[Trouble]:
+    """A dashboard that KubeRay cannot ask is told by neither a condition nor an event."""
+    side = service.target
+    if side is None or side.applications or not service.wanted_applications:
+        return
+    for pod in now.pods:
+        if pod.cluster == side.cluster and pod.group == "headgroup" and pod.is_ready and not pod.is_deleting:
+            asked = (
+                "does its container name a port `dashboard`, and does that answer the operator (token, NetworkPolicy)"
+            )
+            text = f"head {pod.name} is ready and KubeRay shows no application of it: {asked}?"
+            yield Trouble(f"dashboard:{side.cluster}", text, _SILENCE_S)
 
 
 def _of_silence(now: Observation, service: Service) -> Iterator[Trouble]:

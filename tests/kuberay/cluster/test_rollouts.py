@@ -182,3 +182,22 @@ def test_who_may_not_change_the_namespace_applies_the_rest(session: Session) -> 
     session.cluster.gates.append(forbid)
     assert session.apply(namespace, ray_service(**NEW_CLUSTER), wait=True) is Exit.DONE
     assert "note: namespace default is left as it is: no right to change it" in session.lines
+
+
+def test_a_wait_that_begins_late_does_not_go_by_what_was_said_of_the_spec_before(session: Session) -> None:
+    session.apply(ray_service(**NEW_CLUSTER), wait=True)
+    session.operator.world.serve_refusal = "1 validation error for ServeDeploySchema"
+    session.apply(ray_service(config=serve_config("app", num_replicas=-1), **NEW_CLUSTER))
+    session.operator.run(30.0)
+    session.operator.world.serve_refusal = None
+    session.operator.world.pod_start_s = 90.0
+    session.apply(ray_service(image="ray:2", **NEW_CLUSTER))
+    session.operator.run(4.0)
+    assert session.wait() is Exit.DONE
+
+
+def test_a_dashboard_that_nobody_can_read_on_a_new_cluster_ends_the_wait_with_a_cause(session: Session) -> None:
+    session.operator.world.is_dashboard_down = True
+    assert session.apply(ray_service(**NEW_CLUSTER), wait=True) is Exit.FAILED
+    (cause,) = [line for line in session.lines if "failed: head " in line]
+    assert "is ready and KubeRay shows no application of it: does its container name a port `dashboard`" in cause
