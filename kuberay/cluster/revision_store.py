@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from kuberay.cluster.client import ApiServer
+from kuberay.cluster.errors import NotDone
 from kuberay.cluster.manifests import selector
+from kuberay.cluster.observe import Service
 from kuberay.cluster.revisions import NUMBER, Revision, newest, revision_of, secret_name, secret_of, superfluous
+from kuberay.difference import lacking
 
 
 def load_revisions(server: ApiServer, name: str, namespace: str) -> list[Revision]:
@@ -18,19 +21,28 @@ def save_revision(server: ApiServer, revision: Revision, name: str, namespace: s
     server.apply(secret_of(revision, name, namespace), is_forced=True)
 
 
-def mark_good(server: ApiServer, name: str, namespace: str, generation: int) -> Revision | None:
+def mark_good(server: ApiServer, service: Service) -> Revision | None:
     """Remember that what was applied last has been seen ready.
 
     Args:
-        generation: Of the RayService that was seen.
+        service: As it was seen.
 
     Returns:
-        The revision; None where none is kept, or where somebody else has changed the service since.
+        The revision; None where none is kept.
+
+    Raises:
+        NotDone: Somebody else has changed the service since.
     """
+    name, namespace = service.name, service.namespace
     kept = load_revisions(server, name, namespace)
     last = newest(kept)
-    if last is None or last.generation != generation:
+    if last is None:
         return None
+    # The operator's own first writing raises the generation too, and takes nothing away.
+    if last.generation != service.generation and (
+        last.manifests is None or any(lacking(last.manifests.service["spec"], service.spec))
+    ):
+        raise NotDone("the service was changed by somebody else since it was applied")
     if not last.is_good:
         last = last._replace(is_good=True)
         save_revision(server, last, name, namespace)

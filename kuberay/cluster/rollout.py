@@ -74,7 +74,7 @@ def settle(server: ApiServer, name: str, namespace: str, outcome: Outcome, termi
     """End a wait: what was seen ready is remembered as good."""
     if outcome.state == "ready" and outcome.last and outcome.last.service:
         try:
-            revision = mark_good(server, name, namespace, outcome.last.service.generation)
+            revision = mark_good(server, outcome.last.service)
         except ClusterError as error:  # what was waited for is there all the same
             terminal.say(f"not remembered as good: {error}")
         else:

@@ -212,10 +212,10 @@ def _of_dashboard(now: Observation, service: Service) -> Iterator[Trouble]:
         return
     for pod in now.pods:
         if pod.cluster == side.cluster and pod.group == "headgroup" and pod.is_ready and not pod.is_deleting:
-            asked = (
-                "does its container name a port `dashboard`, and does that answer the operator (token, NetworkPolicy)"
+            text = (
+                f"head {pod.name} is ready and KubeRay shows no application of it: does its container name a port "
+                "`dashboard`, and does that answer the operator (token, NetworkPolicy)?"
             )
-            text = f"head {pod.name} is ready and KubeRay shows no application of it: {asked}?"
             yield Trouble(f"dashboard:{side.cluster}", text, _SILENCE_S)
 
 

@@ -201,3 +201,27 @@ def test_a_dashboard_that_nobody_can_read_on_a_new_cluster_ends_the_wait_with_a_
     assert session.apply(ray_service(**NEW_CLUSTER), wait=True) is Exit.FAILED
     (cause,) = [line for line in session.lines if "failed: head " in line]
     assert "is ready and KubeRay shows no application of it: does its container name a port `dashboard`" in cause
+
+
+def test_what_the_operator_adds_to_a_service_does_not_keep_it_from_being_good(session: Session) -> None:
+    service = ray_service(**NEW_CLUSTER)
+    for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
+        group.pop("scaleStrategy", None)
+        group["template"].pop("metadata", None)
+    session.apply(service)
+    live = session.server.get("ray.io/v1", "RayService", "svc")
+    assert live is not None
+    session.server.patch_json(live, [{"op": "add", "path": "/spec/serviceUnhealthySecondThreshold", "value": 900}])
+    assert session.wait() is Exit.DONE
+    assert "revision 1 is good, and kept to go back to" in session.lines
+
+
+def test_what_somebody_else_changed_is_not_good(session: Session) -> None:
+    session.apply(ray_service(**NEW_CLUSTER))
+    live = session.server.get("ray.io/v1", "RayService", "svc")
+    assert live is not None
+    changed = serve_config("app", "other", num_replicas=2)
+    session.server.patch_json(live, [{"op": "replace", "path": "/spec/serveConfigV2", "value": changed}])
+    assert session.wait() is Exit.DONE
+    told = "not remembered as good: the service was changed by somebody else since it was applied"
+    assert told in session.lines
