@@ -7,14 +7,13 @@ that runs locally. What is here says where it runs: node groups, images, upgrade
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
-from kubernetes.utils.quantity import parse_quantity
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from kuberay.option_types import Bytes, Label, Money, Seconds, Version
 from models.manifest import Strict, describe
 
 MAX_SERVICE_NAME = 47
@@ -26,37 +25,12 @@ SYSTEM_GROUP = "system"
 IMAGE_UID = 1000
 """Of the image's user and of its group, who own what is written; `deploy/docker/Dockerfile` says the same."""
 
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-"""DNS-1035: what names of services, and so of all that gives its name to one, must be."""
-
-Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
-Seconds = Annotated[float, Field(ge=0)]
-Money = Annotated[float, Field(ge=0, description="US dollars an hour.")]
-
 Provider = Literal["kind", "eks", "gke", "aks"]
 Market = Literal["on-demand", "spot"]
 
 
 class SettingsError(Exception):
     """The cluster settings cannot be used; the sentence says where and why."""
-
-
-def _bytes(value: Any) -> Any:
-    """Kubernetes' quantities ("30Gi") as a number of bytes; anything else is left to pydantic."""
-    if not isinstance(value, str):
-        return value
-    try:
-        amount: Decimal = parse_quantity(value)
-        is_held = abs(amount) < 2**63
-    # Decimal's own, of a number that is none or has too many digits.
-    except ArithmeticError:
-        is_held = False
-    if not is_held:
-        raise ValueError(f"'{value}' is no quantity")
-    return int(amount)
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1, description="A number of bytes, or a quantity: 30Gi.")]
 
 
 class Images(Strict):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,8 @@ class TelemetryHub:
         self._last: dict[str, tuple[float, Snapshot]] = {}
         self._ended: Snapshot = ()
         self._asking: asyncio.Task[None] | None = None
+        # One thread: a request that is under way at the end is before the one that takes everything back.
+        self._requests = ThreadPoolExecutor(1, "nodes")
         if reserved is not None:
             self._asking = asyncio.get_running_loop().create_task(self._ask_for_nodes(reserved))
 
@@ -84,7 +87,7 @@ class TelemetryHub:
         """Ask for what the next hour will take, again and again."""
         while True:
             try:
-                await _request(bundles(reserved, await _read_statuses()))
+                await self._request(bundles(reserved, await _read_statuses()))
             except Exception as error:  # what was asked for last goes on holding; the next time tries again
                 logger.warning("no nodes are asked for: %s: %s", type(error).__name__, error)
             await asyncio.sleep(NODES_S)
@@ -101,16 +104,17 @@ class TelemetryHub:
     async def __del__(self) -> Any:
         if self._asking is not None:
             self._asking.cancel()
-            await _request([])
+            await asyncio.wait({self._asking})
+            await self._request([])
+
+    async def _request(self, wanted: list[dict[str, float]]) -> None:
+        """Have the cluster be as large as these bundles need; without an autoscaler nothing comes of it."""
+        await asyncio.get_running_loop().run_in_executor(self._requests, partial(request_resources, bundles=wanted))
 
 
 async def _read_statuses() -> Mapping[str, Mapping[str, Any]]:
     """What the scaling policies of this application say of themselves."""
     prefix = f"{serve.get_replica_context().app_name}/"
-    reading = asyncio.get_running_loop().run_in_executor(None, read_statuses, prefix)
-    return await asyncio.wait_for(reading, SCRAPE_TIMEOUT_S)
-
-
-async def _request(wanted: list[dict[str, float]]) -> None:
-    """Have the cluster be as large as these bundles need; without an autoscaler nothing comes of it."""
-    await asyncio.get_running_loop().run_in_executor(None, partial(request_resources, bundles=wanted))
+    # `wait_for` of Python 3.11 takes a cancellation for an answer that comes at the same time.
+    async with asyncio.timeout(SCRAPE_TIMEOUT_S):
+        return await asyncio.get_running_loop().run_in_executor(None, read_statuses, prefix)
