@@ -46,7 +46,8 @@ class Api:
         self.store = Store()
         self.garbage = Garbage(self.store, clock)
         self._builtin = builtin_types()
-        self._random = random.Random(0)
+        # Apart, so that names do not hang on how much was tried before.
+        self._names, self._uids = random.Random(0), random.Random(0)
         for name in ("default", "kube-system"):
             self.create(Call(self.kind("", "v1", "namespaces")), {"metadata": {"name": name}})
 
@@ -137,7 +138,7 @@ class Api:
 
     def suffix(self) -> str:
         """Five letters that no name has had."""
-        return "".join(self._random.choices(_SUFFIX_LETTERS, k=5))
+        return "".join(self._names.choices(_SUFFIX_LETTERS, k=5))
 
     def _apply(self, call: Call, config: Object) -> Object:
         if call.manager == "":
@@ -197,7 +198,7 @@ class Api:
         metadata = {name: value for name, value in new["metadata"].items() if name != "resourceVersion"}
         if call.kind.namespaced:
             metadata["namespace"] = call.namespace
-        metadata |= {"uid": str(uuid.UUID(int=self._random.getrandbits(128), version=4))}
+        metadata |= {"uid": str(uuid.UUID(int=self._uids.getrandbits(128), version=4))}
         metadata["creationTimestamp"] = stamp(self.clock.now())
         metadata.pop("deletionTimestamp", None)
         if call.kind.counts_generation:
