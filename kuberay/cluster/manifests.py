@@ -7,9 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from kuberay.cluster.errors import NotDone
+from kuberay.lint.yaml_text import parse
 
 Object = dict[str, Any]
 
@@ -84,8 +83,16 @@ def selector(name: str) -> str:
     return f"{PART_OF}={OURS},{INSTANCE}={name}"
 
 
+def is_ours(item: Mapping[str, Any], name: str) -> bool:
+    """Whether an object carries these labels."""
+    labels = item["metadata"].get("labels") or {}
+    return bool(labels.get(PART_OF) == OURS and labels.get(INSTANCE) == name)
+
+
 def read_documents(path: Path) -> list[Object]:
     """All documents of a file, or of a folder's YAML files in the order of their names.
+
+    They are read as the API server reads YAML, to which dates are text.
 
     Raises:
         NotDone: Nothing can be read there, or a document is no object of Kubernetes.
@@ -93,27 +100,38 @@ def read_documents(path: Path) -> list[Object]:
     files = sorted((*path.glob("*.yaml"), *path.glob("*.yml"))) if path.is_dir() else [path]
     if not files:
         raise NotDone(f"{path}: holds no .yaml file")
-    documents = []
+    documents: list[Object] = []
+    errors: list[str] = []
     for file in files:
         try:
-            found = list(yaml.safe_load_all(file.read_text()))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise NotDone(f"{file}: {error}") from error
-        for document in found:
-            documents.extend(_objects(file, document))
+            documents += _documents_of(file)
+        except NotDone as error:
+            errors += error.args
+    if errors:
+        raise NotDone(*errors)
     return documents
 
 
-def _objects(file: Path, document: Any) -> list[Object]:
+def _documents_of(file: Path) -> list[Object]:
+    try:
+        parsed = parse(file.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotDone(f"{file}: {error}") from error
+    if errors := [f"{file}:{document.line}: {document.error}" for document in parsed if document.error is not None]:
+        raise NotDone(*errors)
+    return [one for document in parsed for one in _objects(f"{file}:{document.line}", document.value)]
+
+
+def _objects(where: str, document: Any) -> list[Object]:
     """A document's objects: none, one, or those of a List."""
     if document is None:
         return []
     if isinstance(document, dict) and document.get("kind") == "List":
-        return [one for item in document.get("items") or () for one in _objects(file, item)]
+        return [one for item in document.get("items") or () for one in _objects(where, item)]
     is_object = isinstance(document, dict) and all(isinstance(document.get(key), str) for key in ("apiVersion", "kind"))
     metadata = document.get("metadata") if is_object else None
     if not isinstance(metadata, dict) or not metadata.get("name"):
-        raise NotDone(f"{file}: a document has no apiVersion, kind or metadata.name: it is no manifest")
+        raise NotDone(f"{where}: a document has no apiVersion, kind or metadata.name: it is no manifest")
     return [document]
 
 

@@ -120,8 +120,9 @@ def _parse_one(text: str, line: int, reader: type[yaml.CSafeLoader]) -> Parsed:
         mark = error.problem_mark or error.context_mark
         parsed.line += mark.line if mark is not None else 0
         parsed.error = " ".join(part for part in (error.context, error.problem) if part)
-    # Scalars that look like a number and are none end in a ValueError.
+    # Scalars that are not what their tag says, such as a date that there is not, end in a ValueError: the last one.
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        parsed.line = next(reversed(parsed.lines.values()), parsed.line)
         parsed.error = " ".join(str(error).split())
     return parsed
 

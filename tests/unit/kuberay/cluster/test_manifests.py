@@ -70,6 +70,25 @@ def test_files_that_hold_none(tmp_path: Path, text: str) -> None:
         read_documents(tmp_path)
 
 
+def test_every_file_that_cannot_be_read_is_named_with_the_line(tmp_path: Path) -> None:
+    good = "{apiVersion: v1, kind: A, metadata: {name: a}}\n---\n"
+    (tmp_path / "a.yaml").write_text(f"{good}kind: A\nsince: !!timestamp 2026-13-45\n")
+    (tmp_path / "b.yaml").write_text(f"{good}{{kind: B}}")
+    (tmp_path / "c.yaml").write_bytes(b"\xff")
+    with pytest.raises(NotDone) as told:
+        read_documents(tmp_path)
+    first, second, third = str(told.value).splitlines()
+    assert first == f"{tmp_path}/a.yaml:4: month must be in 1..12"
+    assert second.startswith(f"{tmp_path}/b.yaml:2: a document has no")
+    assert third.startswith(f"{tmp_path}/c.yaml: ")
+
+
+def test_dates_are_text_as_they_are_to_the_server(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("{apiVersion: v1, kind: A, metadata: {name: a}, from: 2026-13-45, to: 2026-11-27}")
+    (found,) = read_documents(tmp_path)
+    assert (found["from"], found["to"]) == ("2026-13-45", "2026-11-27")
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NotDone, match=r"holds no \.yaml file"):
         read_documents(tmp_path)
