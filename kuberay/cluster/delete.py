@@ -14,7 +14,7 @@ from kuberay.cluster.errors import KindMissing, Refused, Unreachable
 from kuberay.cluster.exits import Exit
 from kuberay.cluster.look import RAY, look
 from kuberay.cluster.manifests import Reference, reference, selector
-from kuberay.cluster.narrate import narrate
+from kuberay.cluster.narrate import narrate, unread_notes
 from kuberay.cluster.observe import Cluster, Observation
 from kuberay.cluster.revision_store import load_revisions
 from kuberay.cluster.wait import POLL_S, Terminal
@@ -90,6 +90,8 @@ def _delete_service(server: ApiServer, name: str, namespace: str, terminal: Term
     if seen.service is None and not seen.clusters:
         terminal.say(f"RayService {name}: there is none in namespace {namespace}")
         return Exit.DONE
+    for note in unread_notes(seen):
+        terminal.say(note)
     began_s, is_explained = terminal.clock(), False
     server.delete(_object(Reference(RAY, "RayService", namespace, name)))
     while True:

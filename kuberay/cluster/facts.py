@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from kuberay.cluster.client import ApiServer
-from kuberay.cluster.errors import KindMissing, Refused
 from kuberay.cluster.manifests import Manifests
 from kuberay.cluster.needs import is_incremental, needed_objects
 from kuberay.cluster.preflight import Facts, Operator
+from kuberay.cluster.reading import Reader
 
 RAY = "ray.io/v1"
 _CRDS = "apiextensions.k8s.io/v1"
@@ -20,8 +20,6 @@ _OPERATOR = "kuberay-operator"
 _OPERATOR_LABELS = f"app.kubernetes.io/name in ({_OPERATOR},kuberay)"
 """Helm's Deployment has the chart's name, Kustomize's the project's; that it is the operator both say of its pods."""
 
-_Found = TypeVar("_Found")
-
 
 def gather_facts(server: ApiServer, manifests: Manifests) -> Facts:
     """Read everything that bears on these manifests."""
@@ -29,7 +27,7 @@ def gather_facts(server: ApiServer, manifests: Manifests) -> Facts:
     asked = {(item["apiVersion"], item["kind"]) for item in manifests.items} | {(_GATEWAYS, "Gateway")}
     kinds = frozenset(kind for kind in asked if server.knows(*kind))
     name, namespace = manifests.name, manifests.namespace
-    reader = _Reader()
+    reader = Reader()
     classes = reader.read("GatewayClasses", lambda: _classes(server)) if is_incremental(spec) else None
     return Facts(
         kinds=kinds,
@@ -43,26 +41,7 @@ def gather_facts(server: ApiServer, manifests: Manifests) -> Facts:
     )
 
 
-class _Reader:
-    """Reads what may be read, and names what may not."""
-
-    def __init__(self) -> None:
-        self.unread: list[str] = []
-
-    def read(self, what: str, ask: Callable[[], _Found]) -> _Found | None:
-        """What was asked for; None where it is not there, or may not be read."""
-        try:
-            return ask()
-        except KindMissing:
-            return None
-        except Refused as error:
-            if error.status != 403:
-                raise
-            self.unread.append(what)
-            return None
-
-
-def _objects(server: ApiServer, manifests: Manifests, reader: _Reader) -> dict[tuple[str, str], frozenset[str] | None]:
+def _objects(server: ApiServer, manifests: Manifests, reader: Reader) -> dict[tuple[str, str], frozenset[str] | None]:
     """Keys of those that are there; None for those that may not be read."""
     found: dict[tuple[str, str], frozenset[str] | None] = {}
     for kind, name, _, _ in needed_objects(manifests):
@@ -75,7 +54,7 @@ def _objects(server: ApiServer, manifests: Manifests, reader: _Reader) -> dict[t
     return found
 
 
-def _phase(server: ApiServer, namespace: str, reader: _Reader) -> str | None:
+def _phase(server: ApiServer, namespace: str, reader: Reader) -> str | None:
     """Who may not read namespaces was given one that exists."""
     found = reader.read(f"namespace {namespace}", partial(server.get, "v1", "Namespace", namespace))
     if found is None:

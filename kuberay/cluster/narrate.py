@@ -6,12 +6,27 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kuberay.cluster.observe import Application, Condition, Observation, Service, Side, WarningEvent
+from kuberay.cluster.observe import (
+    EVENTS,
+    PODS,
+    RAY_CLUSTERS,
+    Application,
+    Condition,
+    Observation,
+    Service,
+    Side,
+    WarningEvent,
+)
 
 TOLD_CONDITIONS = ("Ready", "RollbackInProgress", "Suspending", "Suspended")
 """Of an upgrade the clusters tell."""
 
 _FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
+_UNSEEN = {
+    RAY_CLUSTERS: "whether a change reached them is not seen",
+    PODS: "troubles of pods are not seen",
+    EVENTS: "what only events tell is not seen",
+}
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -45,6 +60,11 @@ def narrate(before: Observation | None, now: Observation) -> list[Line]:
         *_of_pods(was, now),
         *_of_warnings(was, now),
     ]
+
+
+def unread_notes(now: Observation) -> list[str]:
+    """What is not seen for lack of a right to read it."""
+    return [f"note: {part} may not be read here; {_UNSEEN[part]}" for part in now.unread]
 
 
 def last_line(message: str) -> str:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import yaml
-
 from kuberay.cluster.pods import Pod, observe_pod
+from kuberay.lint.yaml_text import parse
 
 Object = Mapping[str, Any]
 """An object of the API server, as JSON gives it."""
 
 _OPERATORS = ("kuberay-operator", "manager")
 """Names by which KubeRay's operator may own fields: its own, or that of its program."""
+
+RAY_CLUSTERS, PODS, EVENTS = "RayClusters", "pods", "events"
+"""Parts of a look that rights may be missing for."""
 
 
 class Condition(NamedTuple):
@@ -132,12 +134,18 @@ class WarningEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at everything that belongs to a RayService; `service` is None where there is none."""
+    """One look at everything that belongs to a RayService.
+
+    Attributes:
+        service: None where there is none.
+        unread: What there may be and may not be read: `RAY_CLUSTERS`, `PODS`, `EVENTS`.
+    """
 
     service: Service | None
     clusters: tuple[Cluster, ...] = ()
     pods: tuple[Pod, ...] = ()
     warnings: tuple[WarningEvent, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def cluster(self, name: str) -> Cluster | None:
         """The cluster of that name."""
@@ -145,7 +153,11 @@ class Observation:
 
 
 def observe(
-    service: Object | None, clusters: Iterable[Object], pods: Iterable[Object], events: Iterable[Object]
+    service: Object | None,
+    clusters: Iterable[Object],
+    pods: Iterable[Object],
+    events: Iterable[Object],
+    unread: Iterable[str] = (),
 ) -> Observation:
     """Turn API objects into an observation.
 
@@ -154,22 +166,28 @@ def observe(
         clusters: RayClusters made for it.
         pods: Ray pods of the namespace; those of other clusters are left out.
         events: Events (core/v1) of the namespace: all Warnings, and `Pulling` of pods.
+        unread: Which of these may not be read, and are empty therefore.
     """
+    found = _service(service) if service else None
     seen = sorted((_cluster(item) for item in clusters), key=lambda cluster: cluster.name)
     names = {cluster.name for cluster in seen}
+    unread = tuple(dict.fromkeys(unread))
+    if found and RAY_CLUSTERS in unread:
+        names = {side.cluster for side in (found.active, found.pending) if side}
     events = list(events)
     pulling = {event["involvedObject"].get("name"): event for event in events if event.get("reason") == "Pulling"}
     observed = [observe_pod(pod, pulling.get(pod["metadata"]["name"])) for pod in pods]
     own = sorted((pod for pod in observed if pod.cluster in names), key=lambda pod: pod.name)
-    concerned = {pod.name for pod in own} | names | ({service["metadata"]["name"]} if service else set())
+    concerned = {pod.name for pod in own} | names | ({found.name} if found else set())
     warnings = [_warning(event) for event in events if event.get("type") == "Warning"]
     return Observation(
-        service=_service(service) if service else None,
+        service=found,
         clusters=tuple(seen),
         pods=tuple(own),
         warnings=tuple(
-            sorted((found for found in warnings if found.name in concerned), key=lambda found: (found.last_seen, found))
+            sorted((one for one in warnings if one.name in concerned), key=lambda one: (one.last_seen, one))
         ),
+        unread=unread,
     )
 
 
@@ -201,10 +219,13 @@ def _changed_at(metadata: Object) -> str:
 
 
 def _applications_of(serve_config: str) -> tuple[str, ...] | None:
+    documents = parse(serve_config)
+    if len(documents) > 1 or any(document.error is not None for document in documents):
+        return None
+    config = documents[0].value if documents else {}
     try:
-        config = yaml.safe_load(serve_config)
-        return tuple(application.get("name", "default") for application in (config or {}).get("applications", ()))
-    except (yaml.YAMLError, AttributeError, TypeError):
+        return tuple(application.get("name", "default") for application in config.get("applications", ()))
+    except (AttributeError, TypeError):
         return None
 
 

@@ -10,19 +10,29 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kuberay.cluster.narrate import last_line, warning_text
-from kuberay.cluster.observe import Cluster, Observation, Service, Side
+from kuberay.cluster.narrate import last_line, unread_notes, warning_text
+from kuberay.cluster.observe import PODS, Cluster, Observation, Service, Side
 from kuberay.cluster.revisions import Revision
 from kuberay.cluster.verdict import History, Limits, judge
 
 _MAX_WARNINGS = 5
+_NO_REVISIONS = "note: Secrets may not be read here; revisions are not seen"
 _COLOURS = {"RUNNING": "green", "HEALTHY": "green", "DEPLOY_FAILED": "red", "UNHEALTHY": "red"}
 
 Summary = dict[str, Any]
 
 
-def summary(now: Observation, service: Service, kept: Sequence[Revision]) -> Summary:
-    """Everything worth knowing of a service, as JSON would hold it."""
+def summary(now: Observation, service: Service, kept: Sequence[Revision] | None) -> Summary:
+    """Everything worth knowing of a service, as JSON would hold it.
+
+    Args:
+        now: A look.
+        service: In it.
+        kept: Its revisions; None: they may not be read.
+
+    Returns:
+        Numbers of ready nodes are None where pods may not be read.
+    """
     verdict, _ = judge(now, History(), 0.0, Limits(settle_s=0.0))
     ready = service.conditions.get("Ready")
     return {
@@ -40,24 +50,28 @@ def summary(now: Observation, service: Service, kept: Sequence[Revision]) -> Sum
         "clusters": [_cluster(cluster, now, service) for cluster in now.clusters],
         "applications": [entry for side in (service.active, service.pending) if side for entry in _applications(side)],
         "warnings": [warning_text(warning) for warning in now.warnings[-_MAX_WARNINGS:]],
-        "revisions": [{"number": revision.number, "good": revision.is_good} for revision in kept],
+        "revisions": [{"number": revision.number, "good": revision.is_good} for revision in kept or ()],
+        "notes": [*unread_notes(now), *([_NO_REVISIONS] if kept is None else [])],
     }
 
 
 def _cluster(cluster: Cluster, now: Observation, service: Service) -> Summary:
     pods = [pod for pod in now.pods if pod.cluster == cluster.name]
     sides = {side.cluster: role for side, role in ((service.active, "active"), (service.pending, "pending")) if side}
-    heads = [pod for pod in pods if pod.group == "headgroup"]
+
+    def num_ready(group: str) -> int | None:
+        return None if PODS in now.unread else sum(pod.is_ready for pod in pods if pod.group == group)
+
     return {
         "name": cluster.name,
         "role": "deleting" if cluster.is_deleting else sides.get(cluster.name, "old"),
         "groups": [
-            {"name": "head", "wanted": 1, "ready": sum(pod.is_ready for pod in heads), "min": 1, "max": 1},
+            {"name": "head", "wanted": 1, "ready": num_ready("headgroup"), "min": 1, "max": 1},
             *(
                 {
                     "name": group.name,
                     "wanted": group.num_wanted,
-                    "ready": sum(pod.is_ready for pod in pods if pod.group == group.name),
+                    "ready": num_ready(group.name),
                     "min": group.min_nodes,
                     "max": group.max_nodes,
                 }
@@ -108,9 +122,9 @@ def _clusters_table(found: Summary) -> Table:
     for cluster in found["clusters"]:
         named = cluster["name"], cluster["role"]
         for group in cluster["groups"]:
-            numbers = (group[key] for key in ("ready", "wanted", "min", "max"))
-            style = "red" if group["ready"] < group["wanted"] else ""
-            table.add_row(*named, group["name"], *map(str, numbers), style=style)
+            ready, *numbers = (group[key] for key in ("ready", "wanted", "min", "max"))
+            style = "red" if ready is not None and ready < group["wanted"] else ""
+            table.add_row(*named, group["name"], "?" if ready is None else str(ready), *map(str, numbers), style=style)
             named = "", ""
     return table
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from kuberay.cluster.narrate import last_line
-from kuberay.cluster.observe import Observation, Service, Side
+from kuberay.cluster.observe import RAY_CLUSTERS, Observation, Service, Side
 from kuberay.cluster.troubles import Trouble, find_troubles
 
 State = Literal["going", "failing", "ready", "failed"]
@@ -129,7 +129,8 @@ def _missing(now: Observation, service: Service) -> str:
         return f"not Ready yet{told}"
     if upgrade is None or upgrade.status != "False":
         return "KubeRay has not said yet that no upgrade is under way"
-    if service.active is None or now.cluster(service.active.cluster) is None:
+    is_seen = service.active and (RAY_CLUSTERS in now.unread or now.cluster(service.active.cluster))
+    if not is_seen:
         return "there is no active cluster yet"
     return ""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from kuberay.cluster.errors import Unreachable
-from kuberay.cluster.narrate import Line, narrate
+from kuberay.cluster.narrate import Line, narrate, unread_notes
 from kuberay.cluster.observe import Observation
 from kuberay.cluster.verdict import DEFAULT_LIMITS, History, Limits, Verdict, judge
 
@@ -67,6 +67,7 @@ def wait(
                 told.line(Line("the API server answers again"))
                 told.forget("the API server does not answer")
             backoff_s = 0.0
+            told.lines([Line(note, once=True) for note in unread_notes(now)])
             told.lines(narrate(seen, now))
             verdict, history = judge(now, history, terminal.clock(), limits)
             seen = now

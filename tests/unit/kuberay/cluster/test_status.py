@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
+from kuberay.cluster.observe import PODS
 from kuberay.cluster.revisions import Revision
 from kuberay.cluster.status import Summary, summary, tables
 from tests.unit.kuberay.cluster.building import cluster, pod, seen, side, waiting, warning
@@ -56,3 +58,15 @@ def test_for_programs() -> None:
     assert data["clusters"][0]["groups"][0] == {"name": "head", "wanted": 1, "ready": 1, "min": 1, "max": 1}
     assert [entry["status"] for entry in data["applications"]] == ["UNHEALTHY", "DEPLOYING"]
     assert data["revisions"] == [{"number": 1, "good": True}, {"number": 2, "good": False}]
+
+
+def test_what_may_not_be_read_is_not_shown_as_none() -> None:
+    now = replace(seen(), unread=(PODS,))
+    assert now.service is not None
+    data = summary(now, now.service, None)
+    assert {group["ready"] for group in data["clusters"][0]["groups"]} == {None}
+    assert [note.partition(" may")[0] for note in data["notes"]] == ["note: pods", "note: Secrets"]
+    console = Console(width=500, color_system=None, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(tables(data))
+    assert "svc-a    active  head   ?      1       1    1" in captured.get()

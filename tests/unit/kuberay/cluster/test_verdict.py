@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuberay.cluster.observe import Observation
+from kuberay.cluster.observe import RAY_CLUSTERS, Observation
 from kuberay.cluster.verdict import DEFAULT_LIMITS, History, Limits, Verdict, judge
 from tests.unit.kuberay.cluster.building import CONFIG, WELL, cluster, pod, seen, service, side, waiting, warning
 
@@ -76,6 +77,29 @@ def test_every_part_of_the_rule_is_needed(now: Observation, reason: str) -> None
     verdict = steadily(now, 20.0)
     assert verdict.state in ("going", "failing")
     assert reason in verdict.reason
+
+
+def test_a_cluster_that_may_not_be_read_is_believed_to_be_there() -> None:
+    now = replace(seen(), clusters=())
+    assert judged((0.0, now), (5.0, now)).reason == "there is no active cluster yet"
+    unread = replace(now, unread=(RAY_CLUSTERS,))
+    assert judged((0.0, unread), (5.0, unread)).state == "ready"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("applications: [{name: a, args: {since: 2026-13-45}}, {}]", ("a", "default")),
+        ("", ()),
+        ("applications: [", None),
+        ("just words", None),
+        ("a: 1\n---\nb: 2\n", None),
+    ],
+)
+def test_applications_are_read_as_kuberay_reads_them(text: str, wanted: tuple[str, ...] | None) -> None:
+    found = seen(serveConfigV2=text).service
+    assert found is not None
+    assert found.wanted_applications == wanted
 
 
 def test_an_application_of_somebody_else_is_not_waited_for() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
 from kuberay.cluster.errors import Refused, Unreachable
-from kuberay.cluster.observe import Observation
+from kuberay.cluster.observe import PODS, Observation
 from kuberay.cluster.wait import Outcome, Terminal, wait
 from tests.unit.kuberay.cluster.building import seen, side
 
@@ -46,6 +47,14 @@ def test_ready() -> None:
         "    2 s  application app: RUNNING",
         "    8 s  ready: generation 2 is ready on cluster svc-a: app running",
     ]
+
+
+def test_what_may_not_be_read_is_told_once() -> None:
+    going, well = (replace(one, unread=(PODS,)) for one in (GOING, seen()))
+    world = World([going, going, well])
+    assert world.wait(start=going).state == "ready"
+    assert world.lines[0] == "    0 s  note: pods may not be read here; troubles of pods are not seen"
+    assert sum("note" in line for line in world.lines) == 1
 
 
 def test_time_limit() -> None:
