@@ -139,8 +139,8 @@ class ApiServer:
                 )
             )
 
-    def patch_json(self, item: Mapping[str, Any], patch: list[Object]) -> Object:
-        """JSON patch of an object that somebody else applies."""
+    def patch_json(self, item: Mapping[str, Any], patch: list[Object], *, is_dry_run: bool = False) -> Object:
+        """JSON patch of an object that somebody else applies; the object as it is stored, or would be."""
         kind, metadata = item["kind"], item["metadata"]
         resource = self._resource(item["apiVersion"], kind)
         with _errors(f"patch {kind} {metadata['name']}"):
@@ -151,6 +151,7 @@ class ApiServer:
                     namespace=metadata.get("namespace"),
                     content_type=_JSON_PATCH,
                     field_manager=FIELD_MANAGER,
+                    dry_run="All" if is_dry_run else None,
                 )
             )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kuberay.cluster.client import ApiServer
     from kuberay.cluster.manifests import Manifests
     from kuberay.cluster.rollout import Wishes
+    from kuberay.cluster.status import Summary
     from kuberay.cluster.wait import Terminal
 
 app = typer.Typer()
@@ -62,12 +63,17 @@ def apply(
     patience: Patience = 1.0,
 ) -> None:
     """Bring manifests to a cluster, after all of them were tried there."""
+    from kuberay.cluster.revisions import FIRST_NUMBER
     from kuberay.cluster.rollout import roll_out
 
     if rollback_on_failure and not wait:
         raise typer.BadParameter("without --wait nobody knows whether it failed", param_hint="--rollback-on-failure")
     wishes = _wishes(timeout_s, node_wait_s, patience)._replace(
-        is_dry_run=dry_run, is_forced=force, prune=prune, wait=wait, rollback_on_failure=rollback_on_failure
+        is_dry_run=dry_run,
+        is_forced=force,
+        prune_since=FIRST_NUMBER if prune else None,
+        wait=wait,
+        rollback_on_failure=rollback_on_failure,
     )
     with _connected(context, namespace) as server:
         manifests = _read(source, server, namespace)
@@ -106,20 +112,15 @@ def status(
     """Show services: clusters, nodes of every group, applications, deployments, warnings."""
     from rich.console import Console
 
-    from kuberay.cluster.look import RAY, look
-    from kuberay.cluster.revision_store import load_revisions
-    from kuberay.cluster.status import summary, tables
+    from kuberay.cluster.look import RAY
+    from kuberay.cluster.status import tables
 
     with _connected(context, namespace) as server:
         place = server.namespace
         there = [item["metadata"]["name"] for item in server.find(RAY, "RayService")]
         if name is not None and name not in there:
             _fail(f"no RayService {name} in namespace {place}; there are: {', '.join(there) or 'none'}", Exit.FAILED)
-        found = []
-        for one in there if name is None else [name]:
-            seen = look(server, one, place)
-            if seen.service is not None:
-                found.append(summary(seen, seen.service, load_revisions(server, one, place)))
+        found = [entry for one in (there if name is None else [name]) if (entry := _summary(server, one, place))]
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -127,6 +128,8 @@ def status(
         typer.echo(f"no RayService in namespace {place}")
     for entry in found:
         Console(soft_wrap=True).print(tables(entry))
+    for note in dict.fromkeys(note for entry in found for note in entry["notes"]):
+        typer.echo(note)
 
 
 @app.command(epilog=EXITS)
@@ -176,6 +179,20 @@ def _wishes(timeout_s: float, node_wait_s: float, patience: float) -> Wishes:
     from kuberay.cluster.verdict import Limits
 
     return Wishes(timeout_s=timeout_s, limits=Limits(scheduling_s=node_wait_s, patience_factor=patience))
+
+
+def _summary(server: ApiServer, name: str, namespace: str) -> Summary | None:
+    """The state of a service; None: it is gone."""
+    from kuberay.cluster.look import look
+    from kuberay.cluster.reading import Reader
+    from kuberay.cluster.revision_store import load_revisions
+    from kuberay.cluster.status import summary
+
+    seen, reader = look(server, name, namespace), Reader()
+    if seen.service is None:
+        return None
+    kept = reader.read("Secrets", partial(load_revisions, server, name, namespace))
+    return summary(seen, seen.service, kept)
 
 
 def _read(source: Path, server: ApiServer, namespace: str | None) -> Manifests:

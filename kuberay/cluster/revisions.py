@@ -20,6 +20,7 @@ from kuberay.cluster.manifests import INSTANCE, OURS, PART_OF, Manifests
 
 Object = dict[str, Any]
 
+FIRST_NUMBER = 1
 MAX_KEPT = 5
 MAX_BYTES = 1_000_000
 """Of a Secret's data the API server takes 1 MiB."""
@@ -110,7 +111,7 @@ def revision_of(secret: Mapping[str, Any]) -> Revision:
 
 def next_number(kept: Sequence[Revision]) -> int:
     """Number of the revision after those that are kept."""
-    return max((revision.number for revision in kept), default=0) + 1
+    return max((revision.number + 1 for revision in kept), default=FIRST_NUMBER)
 
 
 def newest(kept: Iterable[Revision]) -> Revision | None:

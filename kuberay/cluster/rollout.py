@@ -24,12 +24,14 @@ class Wishes(NamedTuple):
     """What a user asks of a rollout.
 
     Attributes:
+        prune_since: Left-over objects that came with the revision of this number or a later one are deleted; None: none
+            is, they are only named.
         timeout_s: Limit of each wait, seconds.
     """
 
     is_dry_run: bool = False
     is_forced: bool = False
-    prune: bool = False
+    prune_since: int | None = None
     wait: bool = False
     rollback_on_failure: bool = False
     timeout_s: float = 1800.0
@@ -45,19 +47,20 @@ def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: 
     name, namespace = manifests.name, manifests.namespace
     plan = prepare(server, manifests, terminal.say, is_forced=wishes.is_forced)
     if wishes.is_dry_run:
-        for line in told(plan, prune=wishes.prune, is_dry_run=True):
+        for line in told(plan, prune_since=wishes.prune_since, is_dry_run=True):
             terminal.say(line)
         return Exit.DONE
-    before = look(server, name, namespace)
+    before = look(server, name, namespace) if wishes.wait else None
     try:
-        carry_out(server, plan, terminal.say, is_forced=wishes.is_forced, prune=wishes.prune)
+        carry_out(server, plan, terminal.say, is_forced=wishes.is_forced, prune_since=wishes.prune_since)
         if not wishes.wait:
             return Exit.DONE
         # Where nothing was there before, everything is news; else only what the change brings about.
-        start = before if before.service else None
+        start = before if before and before.service else None
         outcome = wait(partial(look, server, name, namespace), terminal, wishes.timeout_s, wishes.limits, start)
     except ClusterError as error:
-        terminal.say(f"ended half way: {error}. Apply again: what was done already is found unchanged")
+        terminal.say(f"ended half way: {error}")
+        terminal.say("apply again: what was done already is found unchanged")
         return Exit.FAILED
     if outcome.state == "ready":
         return settle(server, name, namespace, outcome, terminal)
@@ -95,8 +98,8 @@ def roll_back(server: ApiServer, name: str, namespace: str, wishes: Wishes, term
     terminal.say(f"going back from {_named(kept)} to {chosen}")
     if chosen.manifests is None:
         raise NotDone(f"{chosen} was kept without its manifests")
-    # What only the newer revision brought goes with it.
-    back = wishes._replace(prune=True, rollback_on_failure=False)
+    # What only newer revisions brought goes with them; what was left over before is not this one's to delete.
+    back = wishes._replace(prune_since=chosen.number + 1, rollback_on_failure=False)
     return roll_out(server, chosen.manifests, back, terminal)
 
 

@@ -70,6 +70,49 @@ def test_exit_statuses(run: Run, folder: Path) -> None:
     assert run("wait", "svc", "--timeout-s", "0").exit_code == 3
 
 
+def test_status_shows_what_may_be_read_and_says_once_what_may_not(run: Run, folder: Path, session: Session) -> None:
+    run("apply", folder)
+    session.apply(ray_service("other"))
+    session.operator.run(30)
+    for plural in ("pods", "events", "secrets"):
+        session.cluster.forbid("list", plural)
+    shown = run("status")
+    assert shown.exit_code == 0, shown.stderr
+    assert "default/svc  ready" in shown.stdout
+    assert "default/other  ready" in shown.stdout
+    assert [line for line in shown.stdout.splitlines() if line.startswith("note")] == [
+        "note: pods may not be read here; troubles of pods are not seen",
+        "note: events may not be read here; what only events tell is not seen",
+        "note: Secrets may not be read here; revisions are not seen",
+    ]
+    (found,) = json.loads(run("status", "svc", "--json").stdout)
+    assert found["verdict"]["state"] == "ready"
+    assert found["clusters"][0]["groups"][0]["ready"] is None
+    assert len(found["notes"]) == 3
+
+
+@pytest.mark.parametrize("when", ["2026-13-45", "2026-11-27"])
+def test_dates_in_manifests_are_text_as_the_server_reads_them(
+    run: Run, folder: Path, session: Session, when: str
+) -> None:
+    path = folder / "service.yaml"
+    path.write_text(path.read_text().replace("metadata:\n", f"metadata:\n  annotations: {{since: {when}}}\n", 1))
+    assert run("apply", folder).exit_code == 0
+    live = session.server.get("ray.io/v1", "RayService", "svc")
+    assert live is not None
+    assert live["metadata"]["annotations"]["since"] == when
+
+
+def test_manifests_that_cannot_be_read_are_refused_with_their_lines(run: Run, folder: Path) -> None:
+    (folder / "a.yaml").write_text("kind: A\nsince: !!timestamp 2026-13-45\n")
+    (folder / "b.yaml").write_text("kind: B\nlist: [\n")
+    refused = run("apply", folder)
+    assert refused.exit_code == 4
+    first, second = refused.stderr.splitlines()
+    assert first == f"{folder}/a.yaml:2: month must be in 1..12"
+    assert second.startswith(f"{folder}/b.yaml:3: ")
+
+
 def test_ctrl_c_says_that_the_cluster_goes_on(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

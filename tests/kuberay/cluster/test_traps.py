@@ -227,17 +227,6 @@ def test_namespace_is_made_first(session: Session, server: ApiServer) -> None:
     assert server.get("v1", "Secret", "svc-applied-1", "models") is not None
 
 
-def test_left_over_objects_are_named_and_pruned(session: Session, server: ApiServer) -> None:
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
-    session.apply(ray_service(**NEW_CLUSTER), config)
-    session.lines.clear()
-    session.apply(ray_service(**NEW_CLUSTER), is_dry_run=True, prune=True)
-    assert session.lines[-2] == "ConfigMap settings: would be deleted"
-    session.apply(ray_service(**NEW_CLUSTER), prune=True)
-    assert session.lines[-2] == "ConfigMap settings: deleted"
-    assert server.get("v1", "ConfigMap", "settings") is None
-
-
 def test_values_of_secrets_are_not_printed(session: Session) -> None:
     def secret(value: str) -> dict[str, object]:
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "data": {"auth_token": value}}
