@@ -242,7 +242,7 @@ def parse_manifest(text: str | bytes, path: str) -> Manifest:
     """
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not, such as 2026-13-45
         raise ManifestError(path, "is not YAML: " + " ".join(str(error).split())) from error
     if not isinstance(data, dict):
         raise ManifestError(path, "must be a mapping of keys")

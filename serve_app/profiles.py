@@ -72,10 +72,10 @@ def read_profiles(path: Path) -> Profiles:
         return _ADAPTER.validate_python(yaml.safe_load(path.read_bytes()) or {})
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}; `headrace profile MODEL` writes it") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: is not YAML: " + " ".join(str(error).split())) from error
     except ValidationError as error:
         raise SettingsError(f"{path}: {describe(error)}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not, such as 2026-13-45
+        raise SettingsError(f"{path}: is not YAML: " + " ".join(str(error).split())) from error
 
 
 def write_profiles(path: Path, profiles: Profiles) -> None:

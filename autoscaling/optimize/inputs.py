@@ -196,7 +196,7 @@ def read_prices(path: Path) -> Prices:
         data = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not, such as 2026-13-45
         raise InputError(f"{path}: is not YAML: " + " ".join(str(error).split())) from error
     return make(Prices, data, str(path))
 

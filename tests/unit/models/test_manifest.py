@@ -117,6 +117,7 @@ def test_nothing_that_is_needed_has_a_default(missing: str) -> None:
     ("text", "sentence"),
     [
         ("a: [", "is not YAML: "),
+        ("a: 2026-13-45", "is not YAML: "),
         (b"\xff\xfe\x00", "is not YAML: "),
         ("- 1", "must be a mapping of keys"),
         ("", "must be a mapping of keys"),

@@ -28,6 +28,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ("m: {'1': {cpu: {call_s: -1}}}", "call_s"),
         ("m: [1]", "m"),
         ("m: {", "is not YAML"),
+        ("m: 2026-13-45", "is not YAML"),
         (None, "`headrace profile MODEL` writes it"),
     ],
 )

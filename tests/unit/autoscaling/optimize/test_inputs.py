@@ -25,6 +25,7 @@ def test_the_example_is_read() -> None:
         ("groups: [{name: a, num_cpus: 4, memory_bytes: 1, price: 2}]", "groups.0.price_per_hour: Field required"),
         ("groups: [{name: a, num_cpus: 4, memory_bytes: 1, price: 2}]", "groups.0.price: unknown key"),
         ("groups: [", "is not YAML"),
+        ("groups: 2026-13-45", "is not YAML"),
         ("groups: [{name: a, num_cpus: 4, memory_bytes: 1, num_gpus: 0.5, price_per_hour: 2}]", "groups.0.num_gpus: "),
         (
             "groups: [{name: a, num_cpus: 4, memory_bytes: 1, price_per_hour: 2, spot: {price_per_hour: 1}}, "
