@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kuberay.placement import place_head
 from kuberay.render.names import CLAIM_VOLUME, REDIS_PORT, metadata, selector
 from kuberay.render.pods import quantity
 from kuberay.settings import ClusterSettings, Redis
@@ -78,4 +79,6 @@ def _redis_pod(settings: ClusterSettings, options: Redis) -> Manifest:
         },
         "containers": [container],
     }
+    if node_selector := place_head(settings.head, settings.provider):
+        pod["nodeSelector"] = node_selector
     return pod
