@@ -7,7 +7,7 @@ from typing import Any
 from kuberay.placement import place, place_head
 from kuberay.platform_file import Platform
 from kuberay.render.drain import HEAD_GRACE_S, STOP_S, drain
-from kuberay.render.names import CLAIM_VOLUME, labels, selector
+from kuberay.render.names import CLAIM_VOLUME, STAYS, labels, selector
 from kuberay.render.probes import head_probes, worker_probes
 from kuberay.render.versions import Known
 from kuberay.settings import IMAGE_UID, ClusterSettings, NodeGroup
@@ -46,7 +46,8 @@ def head_pod(settings: ClusterSettings, platform: Platform, known: Known) -> Man
     spec = {"terminationGracePeriodSeconds": HEAD_GRACE_S, **_spec(settings), "containers": [container]}
     if node_selector := place_head(head, settings.provider):
         spec["nodeSelector"] = node_selector
-    return {"metadata": {"labels": labels(settings, "head")}, "spec": _with_volumes(settings, spec, None)}
+    about = {"labels": labels(settings, "head"), "annotations": dict(STAYS)}
+    return {"metadata": about, "spec": _with_volumes(settings, spec, None)}
 
 
 def worker_pod(settings: ClusterSettings, platform: Platform, known: Known, group: NodeGroup) -> Manifest:

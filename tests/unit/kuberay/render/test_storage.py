@@ -48,11 +48,14 @@ def test_a_redis_of_one_s_own_is_not_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("provider", ["kind", "eks"])
-def test_a_redis_stands_beside_the_head(tmp_path: Path, provider: str) -> None:
+def test_a_redis_stands_beside_the_head_and_both_stay_there(tmp_path: Path, provider: str) -> None:
     settings = cluster(redis={"address": "managed"}, provider=provider, head={"node_labels": {"disk": "ssd"}})
     _, workload = redis(settings)
-    head = rayservice(settings, platform(tmp_path))["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
+    template = rayservice(settings, platform(tmp_path))["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]
+    head = template["spec"]
     assert workload["spec"]["template"]["spec"]["nodeSelector"] == head["nodeSelector"]
+    assert workload["spec"]["template"]["metadata"]["annotations"] == template["metadata"]["annotations"]
+    assert template["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
     assert ("headrace.io/node-group" in head["nodeSelector"]) == (provider == "eks")
     assert "nodeSelector" not in redis(cluster(redis={"address": "managed"}))[1]["spec"]["template"]["spec"]
 
