@@ -16,7 +16,7 @@ import typer
 from bench.arrival_times import arrival_times_s
 from bench.catalog import all_systems
 from bench.compare import compare, has_regression, render, stamp_differences
-from bench.gate import Promise, planned, promises, run_gate, target
+from bench.gate import Promise, planned, promises, run_gate, target, too_few
 from bench.report.markdown import short_markdown
 from bench.report.write import write_report
 from bench.results import Results, ScenarioInfo, load_results
@@ -117,9 +117,12 @@ def gate(
     duration_s: Annotated[float, typer.Option(min=1, help="Counted seconds of each model's load.")] = 30.0,
     warm_up_s: Annotated[float, typer.Option(min=0, help="Seconds of each load before that.")] = 5.0,
     slo_s: Annotated[float, typer.Option(min=0.001, help="Of models whose settings name none.")] = 1.0,
-    late_ratio: Annotated[float, typer.Option(min=0, max=1, help="May miss it, of such models.")] = 0.01,
+    late_ratio: Annotated[float, typer.Option(min=0, max=1, help="May miss it, of such models; 0: none.")] = 0.01,
 ) -> None:
-    """Load a platform that runs already; exit code 1 when a model misses what its settings promise."""
+    """Load a platform that runs already; exit code 1 when a model misses what its settings promise.
+
+    Exit code 2 when there are so few requests that one late answer would decide; nothing is sent then.
+    """
     try:
         options = load_settings(settings)
         where, expected = target(url), expected_by_settings(options)
@@ -127,9 +130,13 @@ def gate(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     otherwise = Promise(slo_s, late_ratio)
+    kept = promises(options, otherwise)
     plan = partial(planned, rate_per_s, warm_up_s, duration_s, SEED)
+    if faults := too_few(expected, kept, otherwise, plan()):
+        typer.echo("\n".join(faults), err=True)
+        raise typer.Exit(2)
     passed = []
-    for verdict in run_gate(where, expected, promises(options, otherwise), otherwise, plan):
+    for verdict in run_gate(where, expected, kept, otherwise, plan):
         _say(str(verdict))
         passed.append(verdict.passed)
     if not passed or not all(passed):

@@ -6,6 +6,7 @@ pools, and the share of requests that may miss it.
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -114,6 +115,29 @@ def promises(settings: Settings, otherwise: Promise) -> dict[str, Promise]:
         scalings = [pool.autoscaling for pool in model.pools if pool.autoscaling is not None]
         given = [Promise(one.slo_s, one.late_ratio) for one in scalings if one.counted_slo_s() is not None]
         found[model.name] = min(given, default=otherwise)
+    return found
+
+
+def too_few(expected: Sequence[Expected], kept: dict[str, Promise], otherwise: Promise, load: Open) -> list[str]:
+    """Models of which a single late answer would decide, so that nothing but luck would be measured.
+
+    Args:
+        expected: As of `run_gate`; `kept` and `otherwise` too.
+        load: That each of them gets.
+
+    Returns:
+        A sentence for each. None for a promise of no late answer at all: no load is large enough for that.
+    """
+    end_s = load.warm_up_s + load.duration_s
+    num_counted = int(np.count_nonzero((load.arrivals_s >= load.warm_up_s) & (load.arrivals_s < end_s)))
+    found = []
+    for one in expected:
+        ratio = kept.get(one.model, otherwise).late_ratio
+        if ratio > 0 and num_counted * ratio < 1:
+            found.append(
+                f"{one.model}: {num_counted} requests are too few: {ratio:.2%} of them may be late, so a single one "
+                f"would fail it; that takes at least {math.ceil(1 / ratio)}: raise --duration-s or --rate-per-s"
+            )
     return found
 
 

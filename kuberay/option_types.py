@@ -12,6 +12,9 @@ Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """DNS-1035: what names of services, and so of all that gives its name to one, must be."""
 
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
+"""An IAM role; a session of one (`sts::...:assumed-role`) has no access entry."""
+
 Seconds = Annotated[float, Field(ge=0)]
 Money = Annotated[float, Field(ge=0, description="US dollars an hour.")]
 

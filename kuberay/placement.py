@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kuberay.settings import NodeGroup, Provider, Taint
+from kuberay.settings import SYSTEM_GROUP, Head, NodeGroup, Provider, Taint
 
 GROUP_LABEL = "headrace.io/node-group"
 MARKET_LABEL = "headrace.io/market"
+
+SYSTEM_NODES = {GROUP_LABEL: SYSTEM_GROUP}
+"""Selects the nodes without taints and replicas. Nothing of the cluster's own may stay free to choose: on a worker's
+node it takes the room of the one pod that fills it, and keeps the node when it should go."""
 
 GPU_TAINT = Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
 """As GKE sets by itself; EKS and AKS leave it to whoever makes the nodes."""
@@ -54,6 +58,12 @@ def place(group: NodeGroup, provider: Provider) -> Placement:
         labels = {GROUP_LABEL: group.name, MARKET_LABEL: group.market, **labels}
     taints = _taints(group, provider)
     return Placement(labels, taints, selector, tuple(map(_tolerate, taints)))
+
+
+def place_head(head: Head, provider: Provider) -> dict[str, str]:
+    """Select the nodes of the head, and of what stands beside it; the nodes of kind are not labelled."""
+    own = dict(head.node_labels)
+    return own if provider == "kind" else {**SYSTEM_NODES, **own}
 
 
 def _taints(group: NodeGroup, provider: Provider) -> tuple[Taint, ...]:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from kuberay.option_types import Bytes, Label, Money, Seconds, Version
+from kuberay.option_types import Bytes, Label, Money, RoleArn, Seconds, Version
 from models.manifest import Strict, describe
 
 MAX_SERVICE_NAME = 47
@@ -223,6 +223,9 @@ class ClusterSettings(Strict):
     service_account_annotations: dict[str, str] = Field(
         default_factory=dict,
         description="By which the provider gives pods a role: eks.amazonaws.com/role-arn and such.",
+    )
+    deploy_roles: tuple[RoleArn, ...] = Field(
+        (), description="eks: IAM roles that may roll out, as the delivery pipeline's; Terraform lets them in."
     )
     token_secret: str | None = Field(
         None,

@@ -12,6 +12,9 @@ PART_OF = "app.kubernetes.io/part-of"
 
 Component = Literal["head", "worker", "redis"]
 
+STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+"""Annotation of pods that there is one of: to have a node less the cluster autoscaler would move them."""
+
 REDIS_PORT = 6379
 CLAIM_VOLUME = "model-cache"
 

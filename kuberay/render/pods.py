@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuberay.placement import GROUP_LABEL, place
+from kuberay.placement import place, place_head
 from kuberay.platform_file import Platform
 from kuberay.render.drain import HEAD_GRACE_S, STOP_S, drain
-from kuberay.render.names import CLAIM_VOLUME, labels, selector
+from kuberay.render.names import CLAIM_VOLUME, STAYS, labels, selector
 from kuberay.render.probes import head_probes, worker_probes
 from kuberay.render.versions import Known
-from kuberay.settings import IMAGE_UID, SYSTEM_GROUP, ClusterSettings, NodeGroup
+from kuberay.settings import IMAGE_UID, ClusterSettings, NodeGroup
 from serve_app.launch.environment import cluster_environment
 
 PROXY_DRAIN_S = 10
@@ -44,12 +44,10 @@ def head_pod(settings: ClusterSettings, platform: Platform, known: Known) -> Man
         "lifecycle": {"preStop": {"exec": {"command": ["ray", "stop", "--grace-period", f"{STOP_S:g}"]}}},
     }
     spec = {"terminationGracePeriodSeconds": HEAD_GRACE_S, **_spec(settings), "containers": [container]}
-    node_labels = dict(head.node_labels)
-    if settings.provider != "kind":
-        node_labels = {GROUP_LABEL: SYSTEM_GROUP, **node_labels}
-    if node_labels:
-        spec["nodeSelector"] = node_labels
-    return {"metadata": {"labels": labels(settings, "head")}, "spec": _with_volumes(settings, spec, None)}
+    if node_selector := place_head(head, settings.provider):
+        spec["nodeSelector"] = node_selector
+    about = {"labels": labels(settings, "head"), "annotations": dict(STAYS)}
+    return {"metadata": about, "spec": _with_volumes(settings, spec, None)}
 
 
 def worker_pod(settings: ClusterSettings, platform: Platform, known: Known, group: NodeGroup) -> Manifest:

@@ -38,6 +38,8 @@ _RAYSERVICE: Mapping[Path, str] = {
     (*_CLUSTER, "authOptions", "secretName"): "Its key auth_token is what Ray's processes ask each other for.",
     (*_CLUSTER, "gcsFaultToleranceOptions"): "Without it a head that restarts takes all workers with it.",
     (*_HEAD, "rayStartParams", "num-cpus"): "No replica lands on the head, so none is lost with it.",
+    (*_HEAD, "template", "metadata", "annotations"): "There is one head: the cluster autoscaler is not to "
+    "move it to have a node less.",
     (*_HEAD_POD, "containers", "*", "ports"): "All of them: once one is named, the operator adds no others.",
     (
         *_HEAD_POD,
@@ -98,6 +100,12 @@ _OTHERS: Mapping[str, Mapping[Path, str]] = {
         ("spec", "accessModes"): "Every pod of every node, and of both clusters in an upgrade, mounts it.",
     },
     "StatefulSet": {
+        (
+            "spec",
+            "template",
+            "spec",
+            "nodeSelector",
+        ): "Beside the head: on a worker's node it would take the room of the one pod that fills it.",
         ("spec", "volumeClaimTemplates"): "Ray's control state outlives the pod.",
     },
     "PodMonitor": {

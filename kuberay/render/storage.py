@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuberay.render.names import CLAIM_VOLUME, REDIS_PORT, metadata, selector
+from kuberay.placement import place_head
+from kuberay.render.names import CLAIM_VOLUME, REDIS_PORT, STAYS, metadata, selector
 from kuberay.render.pods import quantity
 from kuberay.settings import ClusterSettings, Redis
 
@@ -48,7 +49,10 @@ def redis(settings: ClusterSettings) -> list[Manifest]:
         "serviceName": about["name"],
         "replicas": 1,
         "selector": selector(settings, "redis"),
-        "template": {"metadata": {"labels": about["labels"]}, "spec": _redis_pod(settings, options)},
+        "template": {
+            "metadata": {"labels": about["labels"], "annotations": dict(STAYS)},
+            "spec": _redis_pod(settings, options),
+        },
         "volumeClaimTemplates": [claim],
     }
     return [service, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": about, "spec": spec}]
@@ -78,4 +82,6 @@ def _redis_pod(settings: ClusterSettings, options: Redis) -> Manifest:
         },
         "containers": [container],
     }
+    if node_selector := place_head(settings.head, settings.provider):
+        pod["nodeSelector"] = node_selector
     return pod

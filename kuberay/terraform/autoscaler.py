@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from kuberay.placement import GROUP_LABEL
-from kuberay.settings import SYSTEM_GROUP, ClusterSettings
+from kuberay.placement import SYSTEM_NODES
+from kuberay.settings import ClusterSettings
 from kuberay.terraform import versions
 from kuberay.terraform.document import CLUSTER, Document, expression, pod_role, policy
 
@@ -35,7 +35,7 @@ def autoscaler(settings: ClusterSettings) -> Document:
     own_groups = {"StringEquals": {f"aws:ResourceTag/k8s.io/cluster-autoscaler/{settings.name}": "owned"}}
     return {
         "resource": {
-            "aws_iam_role": {"autoscaler": pod_role(f"{settings.name}-cluster-autoscaler")},
+            "aws_iam_role": {"autoscaler": pod_role(f"{settings.name}-autoscaler")},
             "aws_iam_role_policy": {
                 "autoscaler": {
                     "role": expression("aws_iam_role.autoscaler.name"),
@@ -76,7 +76,7 @@ def _values(settings: ClusterSettings) -> Document:
         "awsRegion": settings.region,
         "autoDiscovery": {"clusterName": settings.name},
         "rbac": {"serviceAccount": {"create": True, "name": _ACCOUNT}},
-        "nodeSelector": {GROUP_LABEL: SYSTEM_GROUP},
+        "nodeSelector": SYSTEM_NODES,
         # Every Ray pod keeps its logs in an emptyDir, and by default a node with one is never given back.
         "extraArgs": {"skip-nodes-with-local-storage": False},
     }

@@ -1,11 +1,11 @@
-"""What the platform's manifests expect to find in the cluster: KubeRay's operator and, for GPUs, NVIDIA's plugin."""
+"""What the platform's manifests expect to find in the cluster: KubeRay's operator, Prometheus' and NVIDIA's plugin."""
 
 from __future__ import annotations
 
 import json
 
-from kuberay.placement import GROUP_LABEL, place
-from kuberay.settings import SYSTEM_GROUP, ClusterSettings
+from kuberay.placement import GROUP_LABEL, SYSTEM_NODES, place
+from kuberay.settings import ClusterSettings
 from kuberay.terraform import versions
 from kuberay.terraform.document import Document
 
@@ -21,6 +21,8 @@ def charts(settings: ClusterSettings) -> Document:
     releases = {"kuberay": _operator(settings)}
     if any(group.machine.gpus for group in settings.groups):
         releases["nvidia"] = _device_plugin(settings)
+    if settings.monitoring.enabled:
+        releases["prometheus"] = _prometheus(settings)
     return {"resource": {"helm_release": releases}}
 
 
@@ -32,7 +34,32 @@ def _operator(settings: ClusterSettings) -> Document:
         "repository": "https://ray-project.github.io/kuberay-helm/",
         "chart": "kuberay-operator",
         "version": settings.kuberay_version,
-        "values": [json.dumps({"nodeSelector": {GROUP_LABEL: SYSTEM_GROUP}}, sort_keys=True)],
+        "values": [json.dumps({"nodeSelector": SYSTEM_NODES}, sort_keys=True)],
+        "depends_on": ["aws_eks_node_group.system", "aws_eks_addon.coredns"],
+    }
+
+
+def _prometheus(settings: ClusterSettings) -> Document:
+    """Prometheus, Alertmanager and Grafana: without their kinds no PodMonitor and no rule can be applied."""
+    here = {"nodeSelector": SYSTEM_NODES}
+    values = {
+        "alertmanager": {"alertmanagerSpec": here},
+        "grafana": here,
+        "kube-state-metrics": here,
+        "prometheus": {"prometheusSpec": here},
+        "prometheusOperator": here | {"admissionWebhooks": {"patch": here}},
+        # EKS shows these to nobody.
+        **{name: {"enabled": False} for name in ("kubeControllerManager", "kubeEtcd", "kubeScheduler")},
+    }
+    return {
+        # By its name it selects monitors and rules.
+        "name": settings.monitoring.labels.get("release", "prometheus"),
+        "namespace": "monitoring",
+        "create_namespace": True,
+        "repository": "https://prometheus-community.github.io/helm-charts",
+        "chart": "kube-prometheus-stack",
+        "version": versions.PROMETHEUS_CHART,
+        "values": [json.dumps(values, sort_keys=True)],
         "depends_on": ["aws_eks_node_group.system", "aws_eks_addon.coredns"],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from kuberay.placement import SYSTEM_NODES
 from kuberay.settings import ClusterSettings
 from kuberay.terraform import versions
 from kuberay.terraform.document import CLUSTER, Document, expression, trust
@@ -19,7 +20,10 @@ def cluster(settings: ClusterSettings) -> Document:
     if settings.network.policy:
         # EKS ignores NetworkPolicies until its network add-on is told to enforce them.
         addons["vpc-cni"]["configuration_values"] = json.dumps({"enableNetworkPolicy": "true"})
-    addons["coredns"] = _addon("coredns") | {"depends_on": ["aws_eks_node_group.system"]}
+    addons["coredns"] = _addon("coredns") | {
+        "configuration_values": json.dumps({"nodeSelector": SYSTEM_NODES}),
+        "depends_on": ["aws_eks_node_group.system"],
+    }
     return {
         "resource": {
             "aws_iam_role": {

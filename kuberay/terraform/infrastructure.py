@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kuberay.settings import ClusterSettings
+from kuberay.terraform.access import access
 from kuberay.terraform.alarms import alarms
 from kuberay.terraform.autoscaler import autoscaler
 from kuberay.terraform.charts import charts
@@ -35,6 +36,7 @@ def render(settings: ClusterSettings) -> dict[str, str]:
         "providers": providers(settings),
         "network": network(settings),
         "cluster": cluster(settings),
+        "access": access(settings),
         "nodes": node_groups(settings),
         "autoscaler": autoscaler(settings),
         "charts": charts(settings),

@@ -73,6 +73,15 @@ def network(settings: ClusterSettings) -> Document:
                 "subnet_id": expression(f"aws_subnet.{subnet}.id"),
                 "route_table_id": expression(f"aws_route_table.{table}.id"),
             }
+    # Layers of images and files of models lie in S3, and the NAT gateways charge for every GB.
+    resources["aws_vpc_endpoint"] = {
+        "s3": {
+            "vpc_id": expression("aws_vpc.this.id"),
+            "service_name": f"com.amazonaws.{settings.region}.s3",
+            "route_table_ids": [expression(f"aws_route_table.{zone}.id") for zone in zones(settings)],
+            "tags": {"Name": f"{name}-s3"},
+        }
+    }
     return {"resource": resources}
 
 

@@ -8,12 +8,13 @@ from kuberay.placement import GROUP_LABEL, place
 from kuberay.settings import SYSTEM_GROUP, ClusterSettings, Head, NodeGroup, Taint
 from kuberay.terraform.cluster import BEFORE_NODES
 from kuberay.terraform.document import CLUSTER, Document, InfrastructureError, expression, trust
-from kuberay.terraform.network import subnets
+from kuberay.terraform.network import subnets, zones
 
 # The image with CUDA is several times larger, and the kubelet wants a share of the disk to stay free.
 _DISK_GB, _GPU_DISK_GB = 50, 100
 _AMI, _GPU_AMI = "AL2023_x86_64_STANDARD", "AL2023_x86_64_NVIDIA"
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
+_MAX_NAME = 63
 _CAPACITY = {"on-demand": "ON_DEMAND", "spot": "SPOT"}
 _NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
 
@@ -32,7 +33,7 @@ def node_groups(settings: ClusterSettings) -> Document:
     EKS drains a spot node by itself when AWS takes it back, so nothing is installed for that.
 
     Raises:
-        InfrastructureError: A group names no instance type.
+        InfrastructureError: A group names no instance type, or its name is too long.
     """
     groups = {group.name: _node_group(settings, group) for group in settings.groups}
     groups[SYSTEM_GROUP] = _system_group(settings)
@@ -113,9 +114,12 @@ def _system_group(settings: ClusterSettings) -> Document:
 
 
 def _group(settings: ClusterSettings, name: str, labels: Mapping[str, str], taints: Sequence[Taint]) -> Document:
+    full_name = f"{settings.name}-{name}"
+    if len(full_name) > _MAX_NAME:
+        raise InfrastructureError(f"group '{name}': EKS would call it {full_name}, and allows {_MAX_NAME} characters")
     return {
         "cluster_name": expression(f"{CLUSTER}.name"),
-        "node_group_name": f"{settings.name}-{name}",
+        "node_group_name": full_name,
         "node_role_arn": expression("aws_iam_role.node.arn"),
         "labels": dict(labels),
         "taint": [
@@ -129,6 +133,8 @@ def _group(settings: ClusterSettings, name: str, labels: Mapping[str, str], tain
         "depends_on": [
             *(f"aws_iam_role_policy_attachment.{policy}" for policy in _NODE_POLICIES),
             *(f"aws_eks_addon.{addon}" for addon in BEFORE_NODES),
+            # A node that cannot reach its images and AWS neither joins nor gives its addresses back.
+            *(f"aws_route_table_association.private-{zone}" for zone in zones(settings)),
         ],
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
+from kuberay.placement import SYSTEM_NODES
 from kuberay.settings import IMAGE_UID, ClusterSettings, ModelCache
 from kuberay.terraform.document import CLUSTER, Document, expression, pod_role
 from kuberay.terraform.network import subnets, zones
@@ -96,6 +98,8 @@ def _driver(settings: ClusterSettings, name: str, driver: _Driver) -> Document:
             driver.addon: {
                 "cluster_name": expression(f"{CLUSTER}.name"),
                 "addon_name": driver.addon,
+                # The other half of a driver has to run on every node, and tolerates all taints by itself.
+                "configuration_values": json.dumps({"controller": {"nodeSelector": SYSTEM_NODES}}),
                 "pod_identity_association": [
                     {"role_arn": expression(f"aws_iam_role.{name}.arn"), "service_account": driver.account}
                 ],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from kuberay.cluster.client import ApiServer
 from kuberay.cluster.delete import Extent, delete
@@ -17,14 +18,19 @@ from kuberay.cluster.errors import ClusterError
 from kuberay.cluster.exits import Exit
 from kuberay.cluster.look import look
 from kuberay.cluster.manifests import Manifests, arrange
+from kuberay.cluster.needs import needed_objects
 from kuberay.cluster.rollout import Wishes, roll_back, roll_out, settle
+from kuberay.cluster.settings_source import rendered
 from kuberay.cluster.wait import Terminal, wait
+from kuberay.command import app
 from tests.kuberay.fake_api.cluster import FakeCluster
 from tests.kuberay.fake_api.operator import Operator
 
 Object = dict[str, Any]
+Run = Callable[..., Result]
 
 NAMESPACE = "default"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 REWRITE = "HEADRACE_TEST_WRITE_GOLDEN"
 
 
@@ -120,6 +126,29 @@ def session(ray_cluster: FakeCluster, operator: Operator, server: ApiServer) -> 
     """A terminal before that cluster."""
     server.apply(operator_deployment())
     return Session(ray_cluster, operator, server)
+
+
+@pytest.fixture
+def run(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command line against the fake cluster."""
+    monkeypatch.setenv("KUBECONFIG", str(session.cluster.kubeconfig(tmp_path / "kubeconfig")))
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+def prepare_for(session: Session, settings: Path) -> None:
+    """Make what cluster settings expect to find: kinds, the namespace, Secrets."""
+    for kind, plural in (("PodMonitor", "podmonitors"), ("PrometheusRule", "prometheusrules")):
+        session.cluster.install_open_kind("monitoring.coreos.com/v1", kind, plural)
+    session.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "headrace"}})
+    for needed in needed_objects(arrange(rendered(settings), None, frozenset(), "headrace")):
+        if needed.kind == "Secret":
+            data = dict.fromkeys(needed.keys, "c2VjcmV0")
+            metadata = {"name": needed.name, "namespace": "headrace"}
+            session.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
 
 
 @pytest.fixture

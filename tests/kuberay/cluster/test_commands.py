@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
 
-from kuberay.cluster.manifests import arrange
-from kuberay.cluster.needs import needed_objects
-from kuberay.cluster.settings_source import rendered
-from kuberay.command import app
-from tests.kuberay.cluster.conftest import Session, manifests
+from tests.kuberay.cluster.conftest import DEPLOY, Run, Session, manifests, prepare_for
 from tests.kuberay.fake_api.manifests import ray_service
-
-DEPLOY = Path(__file__).parents[3] / "deploy"
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command line against the fake cluster."""
-    monkeypatch.setenv("KUBECONFIG", str(session.cluster.kubeconfig(tmp_path / "kubeconfig")))
-
-    def run(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
 
 
 @pytest.fixture
@@ -135,18 +115,11 @@ def test_no_server(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.M
 
 def test_cluster_settings_are_rendered_and_applied(run: Run, session: Session) -> None:
     """The committed CPU profile, in a cluster that has what it asks for."""
-    for kind, plural in (("PodMonitor", "podmonitors"), ("PrometheusRule", "prometheusrules")):
-        session.cluster.install_open_kind("monitoring.coreos.com/v1", kind, plural)
     settings = DEPLOY / "cpu-only" / "cluster.yaml"
     refused = run("apply", settings)
     assert refused.exit_code == 4
     assert "kubectl create namespace headrace && kubectl -n headrace create secret generic" in refused.stderr
-    session.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "headrace"}})
-    for needed in needed_objects(arrange(rendered(settings), None, frozenset(), "headrace")):
-        if needed.kind == "Secret":
-            data = dict.fromkeys(needed.keys, "c2VjcmV0")
-            metadata = {"name": needed.name, "namespace": "headrace"}
-            session.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    prepare_for(session, settings)
     tried = run("apply", settings, "--dry-run")
     assert tried.exit_code == 0, tried.stderr
     assert "RayService headrace: would be created" in tried.stdout

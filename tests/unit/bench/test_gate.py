@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from bench import __main__ as command
 from bench.call import HttpCall
-from bench.gate import Promise, Target, Verdict, planned, promises, run_gate, target
+from bench.gate import Promise, Target, Verdict, planned, promises, run_gate, target, too_few
+from bench.load.arrivals import constant
 from bench.load.plan import Open
 from bench.load.result import LoadResult
 from models.tensor import TensorSpec
@@ -123,6 +124,21 @@ def test_each_model_gets_its_own_load_with_its_own_requests() -> None:
     assert calls[1].body[head_bytes:] == np.ones((3, 2), "<f4").tobytes()
 
 
+@pytest.mark.parametrize(("num_requests", "ratio", "needed"), [(99, 0.01, 100), (3, 0.3, 4), (0, 0.5, 2)])
+def test_a_load_of_which_one_late_answer_decides_is_too_small(num_requests: int, ratio: float, needed: int) -> None:
+    # The warm-up's are not counted, nor what would come after the end.
+    load = Open(np.concatenate([np.full(500, 1.0), np.full(num_requests, 5.0), np.full(500, 9.0)]), 5.0, 4.0)
+    (said,) = too_few([ECHO], {"echo": Promise(1, ratio)}, Promise(1, 1), load)
+    assert said.startswith(f"echo: {num_requests} requests are too few")
+    assert f"at least {needed}:" in said
+
+
+def test_a_load_is_large_enough_when_one_may_be_late_or_none_is_to_be() -> None:
+    load = Open(constant(10, 10), 0.0, 10.0)
+    assert too_few([ECHO], {"echo": Promise(1, 0.01)}, Promise(1, 0.001), load) == []
+    assert too_few([ECHO], {}, Promise(1, 0.0), load) == []
+
+
 def test_a_plan_is_the_same_for_the_same_seed() -> None:
     one, other = planned(50, 1, 2, 7), planned(50, 1, 2, 7)
     assert np.array_equal(one.arrivals_s, other.arrivals_s)
@@ -135,10 +151,22 @@ def test_the_command_loads_what_runs_and_says_so(tmp_path: Path, status: int, ex
     config.write_text(yaml.safe_dump({"models": [{"name": "echo"}]}))
     with serving(lambda index: Answer(status=status)) as server:
         arguments = ["gate", str(config), "--url", f"http://127.0.0.1:{server.port}", "--rate-per-s", "40"]
+        arguments += ["--late-ratio", "0.1"]
         result = CliRunner().invoke(command.app, [*arguments, "--duration-s", "1", "--warm-up-s", "0", "--slo-s", "60"])
     assert result.exit_code == exit_code, result.output
     assert result.output.startswith(f"echo/1: {'ok' if status == 200 else 'FAILED'}: ")
     assert server.bodies
+
+
+def test_the_command_sends_nothing_when_one_late_answer_would_decide(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(yaml.safe_dump({"models": [{"name": "echo"}]}))
+    with serving(lambda index: Answer()) as server:
+        arguments = ["gate", str(config), "--url", f"http://127.0.0.1:{server.port}"]
+        result = CliRunner().invoke(command.app, [*arguments, "--rate-per-s", "9", "--duration-s", "2"])
+    assert result.exit_code == 2
+    assert "1.00% of them may be late, so a single one would fail it; that takes at least 100" in result.stderr
+    assert not server.bodies
 
 
 def test_settings_that_do_not_load_end_it(tmp_path: Path) -> None:

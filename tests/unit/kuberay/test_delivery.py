@@ -27,7 +27,7 @@ PROGRAMS = {
     ".venv/bin/python -m bench": bench,
 }
 # Of the runner's own: what a person's machine has too who works with such a cluster.
-TOOLS = {"aws", "docker", "kubectl", "kill", "wait", "echo", "exit", "if", "fi", "then"}
+TOOLS = {"aws", "docker", "kubectl", "sudo", "kill", "wait", "echo", "exit", "if", "fi", "then"}
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -147,8 +147,9 @@ def test_a_roll_out_is_planned_applied_tried_and_taken_back_in_this_order() -> N
 
 
 def test_the_defaults_of_variables_are_files_of_the_project() -> None:
-    for path in WORKFLOWS:
-        environment = yaml.safe_load(path.read_text())["env"]
+    # Of what is rolled out in the job, where the environment's variables are known, which the workflow's `env` is not.
+    environments = [workflow("deliver")["env"], workflow("roll-out")["jobs"]["roll-out"]["env"]]
+    for environment in environments:
         for name in ("CLUSTER_SETTINGS", "PLATFORM"):
             (default,) = re.findall(r"\|\| '(.*?)'", environment[name])
             assert (ROOT / default).is_file()
@@ -163,6 +164,17 @@ def test_a_roll_out_and_its_way_back_fit_into_the_job_and_the_session() -> None:
     assert 2 * int(found.group(1)) + 900 <= limit_s
     (session,) = [step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
     assert limit_s <= session["role-duration-seconds"]
+
+
+def test_no_variable_of_an_environment_is_asked_for_outside_its_job() -> None:
+    document = workflow("roll-out")
+    assert not any("vars." in str(value) for value in document["env"].values())
+
+
+def test_there_is_disk_for_the_image_before_it_is_built() -> None:
+    runs = [step.get("run", "") for step in workflow("deliver")["jobs"]["image"]["steps"]]
+    freed = next(index for index, run in enumerate(runs) if run.startswith("sudo rm -rf /usr/local/lib/android"))
+    assert freed < next(index for index, run in enumerate(runs) if "make image" in run)
 
 
 def test_one_late_answer_of_the_gate_does_not_end_a_delivery() -> None:

@@ -150,6 +150,14 @@ def test_serve_takes_the_form_that_the_launcher_gives_it() -> None:
     assert found["PATH"].startswith("/opt/headrace/bin:")
 
 
+def test_a_login_shell_finds_ray_too() -> None:
+    """Debian's /etc/profile sets PATH anew, and reads what lies in profile.d."""
+    (words,) = commands("runtime", "cpu", "echo")
+    line, arrow, file = words[1:]
+    assert (line, arrow, file) == ("PATH=/opt/headrace/bin:$PATH", ">", "/etc/profile.d/headrace.sh")
+    assert environment("runtime", "cpu")["PATH"] == line.removeprefix("PATH=")
+
+
 def test_its_health_is_asked_without_curl_or_wget() -> None:
     (check,) = values("runtime", "cpu", "HEALTHCHECK")
     assert '"python", "-c"' in check

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kuberay.render.rayservice import rayservice
 from kuberay.render.storage import model_cache, redis
 from tests.unit.kuberay.render.building import cluster, platform
@@ -43,6 +45,19 @@ def test_a_redis_of_one_s_own_is_not_made(tmp_path: Path) -> None:
     assert redis(settings) == []
     told = rayservice(settings, platform(tmp_path))["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"]
     assert told == {"redisAddress": "redis.example.com:6380"}
+
+
+@pytest.mark.parametrize("provider", ["kind", "eks"])
+def test_a_redis_stands_beside_the_head_and_both_stay_there(tmp_path: Path, provider: str) -> None:
+    settings = cluster(redis={"address": "managed"}, provider=provider, head={"node_labels": {"disk": "ssd"}})
+    _, workload = redis(settings)
+    template = rayservice(settings, platform(tmp_path))["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]
+    head = template["spec"]
+    assert workload["spec"]["template"]["spec"]["nodeSelector"] == head["nodeSelector"]
+    assert workload["spec"]["template"]["metadata"]["annotations"] == template["metadata"]["annotations"]
+    assert template["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    assert ("headrace.io/node-group" in head["nodeSelector"]) == (provider == "eks")
+    assert "nodeSelector" not in redis(cluster(redis={"address": "managed"}))[1]["spec"]["template"]["spec"]
 
 
 def test_a_redis_without_a_password_asks_for_none() -> None:

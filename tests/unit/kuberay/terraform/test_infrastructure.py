@@ -19,35 +19,20 @@ from typer.testing import CliRunner
 
 from kuberay.command import app
 from kuberay.placement import GROUP_LABEL, place
-from kuberay.settings import SYSTEM_GROUP, ClusterSettings, Head, NodeGroup, load_cluster_settings
+from kuberay.settings import SYSTEM_GROUP, ClusterSettings, Head, NodeGroup
 from kuberay.terraform.document import InfrastructureError
 from kuberay.terraform.infrastructure import drift, render
 from kuberay.terraform.node_groups import system_instance_type
 from tests.unit.kuberay.groups import node_groups
+from tests.unit.kuberay.terraform.building import PROFILE, documents, profile, resources
 
-PROFILE = Path(__file__).parents[4] / "deploy" / "eks-cpu-gpu-spot"
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
+LONG = {
+    "name": "group-of-a-long-name",
+    "machine": {"cpus": 4, "memory_bytes": "16Gi", "instance_types": ["m7i.xlarge"]},
+    "zones": ["a", "b"],
+}
 TAG = "k8s.io/cluster-autoscaler/node-template/"
-
-
-def profile(**changes: Any) -> ClusterSettings:
-    settings = load_cluster_settings(PROFILE / "cluster.yaml")
-    return ClusterSettings.model_validate({**settings.model_dump(), **changes})
-
-
-def documents(settings: ClusterSettings) -> dict[str, Any]:
-    return {name: json.loads(text) for name, text in render(settings).items()}
-
-
-def resources(settings: ClusterSettings) -> dict[str, dict[str, Any]]:
-    """Type to name to resource, of all files; one that two files define is an error in Terraform."""
-    found: dict[str, dict[str, Any]] = {}
-    for document in documents(settings).values():
-        for kind, named in document.get("resource", {}).items():
-            for name, resource in named.items():
-                assert name not in found.setdefault(kind, {}), f"{kind}.{name} twice"
-                found[kind][name] = resource
-    return found
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -130,7 +115,7 @@ def test_every_reference_names_something_that_is_made() -> None:
         for text in strings(document):
             for code in re.findall(r"\$\{(.*?)\}", text):
                 hcl2.loads(f"parsed = {code}\n")
-                used.update(re.findall(r"\b(?:aws_\w+|var|each)\.[\w-]+", code))
+                used.update(re.findall(r"\b(?:aws_\w+|kubernetes_\w+|var|each)\.[\w-]+", code))
     for named in made.values():
         used.update(target for resource in named.values() for target in resource.get("depends_on", []))
     assert len(used) > 20
@@ -148,6 +133,14 @@ def test_the_head_finds_its_nodes_and_they_carry_it() -> None:
     assert system_instance_type(Head(cpus=14, memory_bytes=32 * 2**30)) == "m7i.4xlarge"
     with pytest.raises(InfrastructureError, match="head: no machine"):
         system_instance_type(Head(cpus=16))
+
+
+def test_nodes_start_when_their_way_out_is_there() -> None:
+    made = resources(profile())
+    ways = {f"aws_route_table_association.private-eu-central-1{zone}" for zone in "ab"}
+    assert all(ways <= set(group["depends_on"]) for group in made["aws_eks_node_group"].values())
+    tables = made["aws_vpc_endpoint"]["s3"]["route_table_ids"]
+    assert tables == [f"${{aws_route_table.eu-central-1{zone}.id}}" for zone in "ab"]
 
 
 def test_charts_follow_the_settings() -> None:
@@ -206,6 +199,10 @@ def test_each_image_has_its_repository() -> None:
         (
             {"groups": [{"name": "a", "machine": {"cpus": 4, "memory_bytes": "16Gi"}, "zones": ["a", "b"]}]},
             "group 'a': name its machine.instance_types",
+        ),
+        (
+            {"name": "h" * 47, "images": {"cpu": "i:1"}, "groups": [LONG]},
+            "group 'group-of-a-long-name': EKS would call",
         ),
     ],
 )
