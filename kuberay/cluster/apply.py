@@ -87,7 +87,7 @@ def prepare(server: ApiServer, manifests: Manifests, say: Callable[[str], None],
     cluster: Object | None = None
     carries: list[Carry] = []
     if facts.live is not None and tried is not None:
-        if ignored := ignored_changes(facts.live, tried):
+        if ignored := ignored_changes(facts.live, tried, facts.operator):
             raise NotDone(*map(str, ignored))
         if note := _of_three_clusters(facts.live, tried):
             say(note)
