@@ -187,7 +187,7 @@ def _of_pods(now: Observation, service: Service) -> Iterator[Trouble]:
     """One trouble for all pods of a group that are held by the same."""
     held: dict[tuple[str, str, Obstacle], list[Pod]] = {}
     for pod in now.pods:
-        if pod.obstacle is not None:
+        if pod.obstacle is not None and not _is_before(pod.ended_at, service.changed_at):
             held.setdefault((pod.cluster, pod.group, pod.obstacle), []).append(pod)
     for (cluster, group, obstacle), pods in held.items():
         others = f" and {len(pods) - 1} more of group {group}" if len(pods) > 1 else ""
