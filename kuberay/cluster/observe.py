@@ -91,6 +91,7 @@ class Service:
         observed_generation: The one that the operator's status speaks of; 0 before it wrote any.
         wanted_applications: Names in `serveConfigV2`; None where that is no Serve config.
         changed_at: When somebody other than the operator last wrote it, by the server's clock, as written.
+        status_at: When the operator last wrote its status, likewise.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Service:
     finalizers: tuple[str, ...] = ()
     is_deleting: bool = False
     changed_at: str = ""
+    status_at: str = ""
 
     @property
     def cluster_config(self) -> Object:
@@ -113,9 +115,15 @@ class Service:
         return config
 
     @property
+    def is_going_back(self) -> bool:
+        """The spec changed in the middle of an incremental upgrade: first all goes back to the active cluster."""
+        found = self.conditions.get("RollbackInProgress")
+        return found is not None and found.status == "True"
+
+    @property
     def target(self) -> Side | None:
-        """The side that a rollout brings up: the pending one while there is one."""
-        return self.pending or self.active
+        """The side that a rollout brings up: the pending one while there is one and KubeRay does not go back."""
+        return self.active if self.is_going_back else self.pending or self.active
 
 
 class WarningEvent(NamedTuple):
@@ -188,6 +196,7 @@ def _service(item: Object) -> Service:
         finalizers=tuple(metadata.get("finalizers") or ()),
         is_deleting="deletionTimestamp" in metadata,
         changed_at=_changed_at(metadata),
+        status_at=status.get("lastUpdateTime") or "",
     )
 
 
