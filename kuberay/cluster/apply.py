@@ -13,6 +13,7 @@ from kuberay.cluster.facts import gather_facts
 from kuberay.cluster.left_over import LeftOver, find_left_over
 from kuberay.cluster.look import RAY
 from kuberay.cluster.manifests import Manifests, reference
+from kuberay.cluster.needs import is_incremental
 from kuberay.cluster.preflight import Facts, check, ignored_changes
 from kuberay.cluster.reach import Carry, ignored_fields, needs_new_cluster, patch_of
 from kuberay.cluster.revision_store import forget, load_revisions, save_revision
@@ -86,7 +87,7 @@ def prepare(server: ApiServer, manifests: Manifests, say: Callable[[str], None],
     cluster: Object | None = None
     carries: list[Carry] = []
     if facts.live is not None and tried is not None:
-        if ignored := ignored_changes(facts.live, tried):
+        if ignored := ignored_changes(facts.live, tried, facts.operator):
             raise NotDone(*map(str, ignored))
         if note := _of_three_clusters(facts.live, tried):
             say(note)
@@ -148,7 +149,7 @@ def _of_three_clusters(live: Mapping[str, Any], tried: Mapping[str, Any]) -> str
         (status.get(side) or {}).get("rayClusterName") for side in ("activeServiceStatus", "pendingServiceStatus")
     )
     before, after = (one["spec"].get("rayClusterConfig") or {} for one in (live, tried))
-    if not active or not pending or not needs_new_cluster(before, after):
+    if not active or not pending or is_incremental(tried["spec"]) or not needs_new_cluster(before, after):
         return ""
     return (
         f"note: an upgrade is under way: KubeRay gives cluster {pending} up and makes another one beside {active}; "

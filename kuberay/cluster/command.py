@@ -163,14 +163,14 @@ def delete(
     timeout_s: Timeout = 600.0,
 ) -> None:
     """Delete a service and what was applied for it; never KubeRay itself."""
-    from kuberay.cluster.delete import Extent
+    from kuberay.cluster.delete import Extent, find_claims, question
     from kuberay.cluster.delete import delete as remove
 
+    extent = Extent(volumes, with_namespace)
     with _connected(context, namespace) as server:
-        whole = " and everything else in that namespace" if with_namespace else ""
         if not yes:
-            typer.confirm(f"Delete RayService {name} of namespace {server.namespace}{whole}?", abort=True)
-        extent = Extent(volumes, with_namespace)
+            claims = find_claims(server, name, server.namespace)
+            typer.confirm(question(name, server.namespace, claims, extent), abort=True)
         _exit(remove(server, name, server.namespace, extent, _terminal(), timeout_s))
 
 

@@ -6,25 +6,26 @@ the operator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kuberay.cluster.client import ApiServer
 from kuberay.cluster.errors import KindMissing, Refused, Unreachable
 from kuberay.cluster.exits import Exit
 from kuberay.cluster.look import RAY, look
-from kuberay.cluster.manifests import Reference, reference, selector
+from kuberay.cluster.manifests import INSTANCE, OURS, PART_OF, Reference, reference, selector
 from kuberay.cluster.narrate import narrate, unread_notes
 from kuberay.cluster.observe import Cluster, Observation
 from kuberay.cluster.revision_store import load_revisions
 from kuberay.cluster.wait import POLL_S, Terminal
 
+_COMPONENT = "app.kubernetes.io/component"
 _REDIS_FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
 _SERVICE_FINALIZER = "ray.io/rayservice-finalizer"
 _SILENT_S = 20.0
 """The operator takes less than a second; after so long it is told what is waited for."""
 
-_VOLUMES = ("PersistentVolumeClaim",)
+_CLAIM = ("v1", "PersistentVolumeClaim")
 
 # What is rendered; kinds of other manifests are known from the revisions that are kept.
 _KINDS = (
@@ -43,7 +44,7 @@ _KINDS = (
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("v1", "ServiceAccount"),
     ("v1", "ConfigMap"),
-    ("v1", "PersistentVolumeClaim"),
+    _CLAIM,
     ("v1", "Secret"),
 )
 _NEVER = ("Namespace", "CustomResourceDefinition", "RayService", "RayCluster")
@@ -61,6 +62,39 @@ class Extent(NamedTuple):
     namespace: bool = False
 
 
+def find_claims(server: ApiServer, name: str, namespace: str) -> list[Reference]:
+    """The claims of a service: those that were applied, and those that the StatefulSet of its Redis made."""
+    labelled = _found(server, _CLAIM, f"{INSTANCE}={name}", namespace)
+    return [
+        reference(item)
+        for item in labelled
+        if item["metadata"]["labels"].get(PART_OF) == OURS or is_of_redis(item, name)
+    ]
+
+
+def is_of_redis(claim: Mapping[str, Any], name: str) -> bool:
+    """Whether a claim was made for a service's Redis.
+
+    Kubernetes names it by template and StatefulSet, and labels it as the StatefulSet selects its pods.
+    """
+    metadata = claim["metadata"]
+    labels = metadata.get("labels") or {}
+    is_named = metadata["name"].startswith(f"data-{name}-redis-")
+    return is_named and (labels.get(INSTANCE), labels.get(_COMPONENT)) == (name, "redis")
+
+
+def question(name: str, namespace: str, claims: Sequence[Reference], extent: Extent) -> str:
+    """What is asked before anything is deleted."""
+    asked = f"Delete RayService {name} of namespace {namespace}"
+    asked += " and everything else in that namespace" if extent.namespace else ""
+    if not claims:
+        return f"{asked}?"
+    named = ", ".join(one.name for one in claims)
+    if extent.volumes or extent.namespace:
+        return f"{asked}, and the claims {named} with what is on them?"
+    return f"{asked}? The claims {named} stay with what is on them (--volumes deletes them)"
+
+
 def delete(server: ApiServer, name: str, namespace: str, extent: Extent, terminal: Terminal, timeout_s: float) -> Exit:
     """Delete a service and what was applied for it.
 
@@ -72,10 +106,9 @@ def delete(server: ApiServer, name: str, namespace: str, extent: Extent, termina
     if state is not Exit.DONE:
         return state
     for item in _applied(server, kinds, name, namespace):
-        if item.kind in _VOLUMES and not extent.volumes:
+        if item.kind == _CLAIM[1] and not (extent.volumes or extent.namespace):
             terminal.say(f"{item}: kept with what is on it; --volumes deletes it")
-            continue
-        if server.delete(_object(item)):
+        elif server.delete(_object(item)):
             terminal.say(f"{item}: deleted")
     if extent.namespace:
         server.delete(_object(Reference("v1", "Namespace", "", namespace)))
@@ -153,17 +186,23 @@ def _kinds(server: ApiServer, name: str, namespace: str) -> list[tuple[str, str]
 def _applied(server: ApiServer, kinds: list[tuple[str, str]], name: str, namespace: str) -> Iterator[Reference]:
     """Everything that carries our labels, what others refer to last."""
     ordered = sorted(kinds, key=lambda kind: _KINDS.index(kind) if kind in _KINDS else -1)
-    for api_version, kind in ordered:
-        try:
-            if server.is_namespaced(api_version, kind):
-                found: list[dict[str, Any]] = server.find(api_version, kind, selector(name), namespace=namespace)
-                yield from (reference(item) for item in found)
-        except KindMissing:
-            continue
-        except Refused as error:
-            # A kind that was never applied may be one that we may not even list.
-            if error.status != 403:
-                raise
+    for kind in ordered:
+        if kind == _CLAIM:
+            yield from find_claims(server, name, namespace)
+        else:
+            yield from map(reference, _found(server, kind, selector(name), namespace))
+
+
+def _found(server: ApiServer, kind: tuple[str, str], labels: str, namespace: str) -> list[dict[str, Any]]:
+    try:
+        return server.find(*kind, labels, namespace=namespace) if server.is_namespaced(*kind) else []
+    except KindMissing:
+        return []
+    except Refused as error:
+        # A kind that was never applied may be one that we may not even list.
+        if error.status != 403:
+            raise
+        return []
 
 
 def _object(item: Reference) -> dict[str, Any]:

@@ -84,7 +84,9 @@ def _operator(server: ApiServer) -> Operator | None:
             if "feature-gates=" in argument:
                 pairs = argument.partition("feature-gates=")[2].split(",")
                 gates |= {name: value.lower() == "true" for name, _, value in (pair.partition("=") for pair in pairs)}
-        return Operator(container.get("image", ""), gates)
+        variables = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
+        makes_new_clusters = variables.get("ENABLE_ZERO_DOWNTIME", "").lower() != "false"
+        return Operator(container.get("image", ""), gates, makes_new_clusters)
     return None
 
 

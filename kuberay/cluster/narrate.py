@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kuberay.cluster.events import WarningEvent
 from kuberay.cluster.observe import (
     EVENTS,
     PODS,
@@ -15,7 +16,6 @@ from kuberay.cluster.observe import (
     Observation,
     Service,
     Side,
-    WarningEvent,
 )
 
 TOLD_CONDITIONS = ("Ready", "RollbackInProgress", "Suspending", "Suspended")
@@ -85,7 +85,7 @@ def _of_service(was: Service | None, now: Service | None) -> Iterator[Line]:
     for kind in TOLD_CONDITIONS:
         condition = now.conditions.get(kind)
         if condition and (was is None or _differs(was.conditions.get(kind), condition)):
-            yield Line(f"service {now.name}: {_condition(kind, condition)}")
+            yield Line(f"service {now.name}: {_condition(kind, condition)}{_back_to(now, kind)}")
     yield from _of_sides(was, now)
 
 
@@ -101,6 +101,12 @@ def _condition(kind: str, condition: Condition) -> str:
     named = {"True": kind, "False": f"not {kind}"}.get(condition.status, f"{kind} {condition.status}")
     told = last_line(condition.message) if condition.status == "False" and kind == "Ready" else ""
     return f"{named} ({condition.reason})" + (f": {told}" if told else "")
+
+
+def _back_to(now: Service, kind: str) -> str:
+    if kind != "RollbackInProgress" or not (now.is_going_back and now.active):
+        return ""
+    return f": KubeRay goes back to cluster {now.active.cluster}, for the spec changed in the middle of an upgrade"
 
 
 def _of_sides(was: Service | None, now: Service) -> Iterator[Line]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from kuberay.cluster.events import WarningEvent, observe_warning
 from kuberay.cluster.pods import Pod, observe_pod
 from kuberay.lint.yaml_text import parse
 
@@ -93,6 +94,7 @@ class Service:
         observed_generation: The one that the operator's status speaks of; 0 before it wrote any.
         wanted_applications: Names in `serveConfigV2`; None where that is no Serve config.
         changed_at: When somebody other than the operator last wrote it, by the server's clock, as written.
+        status_at: When the operator last wrote its status, likewise.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Service:
     finalizers: tuple[str, ...] = ()
     is_deleting: bool = False
     changed_at: str = ""
+    status_at: str = ""
 
     @property
     def cluster_config(self) -> Object:
@@ -115,21 +118,15 @@ class Service:
         return config
 
     @property
+    def is_going_back(self) -> bool:
+        """The spec changed in the middle of an incremental upgrade: first all goes back to the active cluster."""
+        found = self.conditions.get("RollbackInProgress")
+        return found is not None and found.status == "True"
+
+    @property
     def target(self) -> Side | None:
-        """The side that a rollout brings up: the pending one while there is one."""
-        return self.pending or self.active
-
-
-class WarningEvent(NamedTuple):
-    """A Warning event; a repeated one keeps its uid and counts."""
-
-    uid: str
-    kind: str
-    name: str
-    reason: str
-    message: str
-    num_seen: int = 1
-    last_seen: str = ""
+        """The side that a rollout brings up: the pending one while there is one and KubeRay does not go back."""
+        return self.active if self.is_going_back else self.pending or self.active
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ def observe(
     observed = [observe_pod(pod, pulling.get(pod["metadata"]["name"])) for pod in pods]
     own = sorted((pod for pod in observed if pod.cluster in names), key=lambda pod: pod.name)
     concerned = {pod.name for pod in own} | names | ({found.name} if found else set())
-    warnings = [_warning(event) for event in events if event.get("type") == "Warning"]
+    warnings = [observe_warning(event) for event in events if event.get("type") == "Warning"]
     return Observation(
         service=found,
         clusters=tuple(seen),
@@ -206,6 +203,7 @@ def _service(item: Object) -> Service:
         finalizers=tuple(metadata.get("finalizers") or ()),
         is_deleting="deletionTimestamp" in metadata,
         changed_at=_changed_at(metadata),
+        status_at=status.get("lastUpdateTime") or "",
     )
 
 
@@ -282,17 +280,3 @@ def _conditions(status: Object) -> dict[str, Condition]:
         )
         for found in status.get("conditions") or ()
     }
-
-
-def _warning(event: Object) -> WarningEvent:
-    """Events written through events.k8s.io count in `series` and have no `lastTimestamp`."""
-    involved, series = event.get("involvedObject") or {}, event.get("series") or {}
-    return WarningEvent(
-        uid=event["metadata"].get("uid") or event["metadata"].get("name", ""),
-        kind=involved.get("kind", ""),
-        name=involved.get("name", ""),
-        reason=event.get("reason", ""),
-        message=event.get("message", "").strip(),
-        num_seen=series.get("count") or event.get("count") or 1,
-        last_seen=series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "",
-    )

@@ -28,6 +28,7 @@ class Pod(NamedTuple):
         state: In words; changes when something changes that a person would want to know.
         obstacle: What keeps it from running; None where nothing does.
         detail: What the cluster says about the obstacle.
+        ended_at: Of one that runs all the same: when it ended last, by the server's clock, as written.
     """
 
     name: str
@@ -38,12 +39,14 @@ class Pod(NamedTuple):
     is_deleting: bool = False
     obstacle: Obstacle | None = None
     detail: str = ""
+    ended_at: str = ""
 
 
 class _Finding(NamedTuple):
     state: str
     obstacle: Obstacle | None = None
     detail: str = ""
+    ended_at: str = ""
 
 
 def observe_pod(pod: Mapping[str, Any], pulling: Mapping[str, Any] | None = None) -> Pod:
@@ -68,6 +71,7 @@ def observe_pod(pod: Mapping[str, Any], pulling: Mapping[str, Any] | None = None
         is_deleting=is_deleting,
         obstacle=found.obstacle,
         detail=found.detail,
+        ended_at=found.ended_at,
     )
 
 
@@ -112,8 +116,9 @@ def _held(containers: Iterable[Mapping[str, Any]]) -> _Finding | None:
                 return _Finding(f"{reason}, restarted {_times(container)}: {detail}", obstacle, detail)
             return _Finding(f"{reason}: {detail}" if detail else reason, obstacle, detail)
         if "running" in state and not container.get("ready") and last.get("exitCode", 0) != 0:
-            # Between two ends a container that crashes runs.
-            return _Finding(f"running again, restarted {_times(container)}: {_end(last)}", "crash", _end(last))
+            # Between two ends a container that crashes runs; so does one that crashed last week.
+            told = f"running again, restarted {_times(container)}: {_end(last)}"
+            return _Finding(told, "crash", _end(last), last.get("finishedAt") or "")
         if ended and ended.get("exitCode", 0) != 0:
             return _Finding(f"ended: {_end(ended)}", "crash", _end(ended))
     return None

@@ -45,10 +45,15 @@ class Finding(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """KubeRay's operator, as its Deployment shows it."""
+    """KubeRay's operator, as its Deployment shows it.
+
+    Attributes:
+        makes_new_clusters: What an upgrade strategy that is not named means; its variable ENABLE_ZERO_DOWNTIME.
+    """
 
     image: str
     gates: Mapping[str, bool]
+    makes_new_clusters: bool = True
 
     @property
     def version(self) -> tuple[int, int] | None:
@@ -192,18 +197,24 @@ def _live(manifests: Manifests, facts: Facts) -> Iterator[Finding]:
         yield Finding("error", "the service that is there is being deleted: wait until it is gone")
 
 
-def ignored_changes(live: Object, tried: Object) -> list[Finding]:
+def ignored_changes(live: Object, tried: Object, operator: Operator | None) -> list[Finding]:
     """What KubeRay would ignore of a change: with the strategy None all that only a new cluster brings about.
 
     Args:
         live: The RayService as it is.
         tried: As it would be, defaults and all.
+        operator: None: it is not known, and taken to run with its own defaults.
     """
+    strategy, cure = "the upgrade strategy is None", "change the strategy"
     if not is_static(tried["spec"]):
-        return []
+        is_named = bool((tried["spec"].get("upgradeStrategy") or {}).get("type"))
+        if is_named or operator is None or operator.makes_new_clusters:
+            return []
+        strategy = "no upgrade strategy is named and the operator runs with ENABLE_ZERO_DOWNTIME=false"
+        cure = "set upgradeStrategy.type to NewCluster"
     before, after = live["spec"].get("rayClusterConfig") or {}, tried["spec"].get("rayClusterConfig") or {}
-    cure = "change the strategy, or delete the service and apply it again in a maintenance window"
+    cure += ", or delete the service and apply it again in a maintenance window"
     return [
-        Finding("error", f"the upgrade strategy is None, so KubeRay would ignore this: {change}; {cure}")
+        Finding("error", f"{strategy}, so KubeRay would ignore this: {change}; {cure}")
         for change in needs_new_cluster(before, after)
     ]

@@ -17,7 +17,7 @@ from kuberay.cluster.revisions import Revision, digest_of, newest, to_go_back_to
 from kuberay.cluster.verdict import DEFAULT_LIMITS, Limits
 from kuberay.cluster.wait import Outcome, Terminal, wait
 
-_EXITS = {"ready": Exit.DONE, "failed": Exit.FAILED, "time limit": Exit.TIME_LIMIT}
+_EXITS = {"ready": Exit.DONE, "failed": Exit.FAILED, "superseded": Exit.FAILED, "time limit": Exit.TIME_LIMIT}
 
 
 class Wishes(NamedTuple):
@@ -64,7 +64,7 @@ def roll_out(server: ApiServer, manifests: Manifests, wishes: Wishes, terminal: 
         return Exit.FAILED
     if outcome.state == "ready":
         return settle(server, name, namespace, outcome, terminal)
-    if not wishes.rollback_on_failure:
+    if not wishes.rollback_on_failure or outcome.state == "superseded":
         return _EXITS[outcome.state]
     last = newest(plan.kept)
     if last is not None and last.is_good and last.digest == digest_of(manifests):

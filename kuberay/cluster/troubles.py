@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kuberay.cluster.events import WarningEvent
 from kuberay.cluster.narrate import last_line, warning_text
 from kuberay.cluster.observe import Application, Observation, Service, Side
 from kuberay.cluster.pods import Obstacle, Pod
@@ -26,6 +27,13 @@ _EVENTS_S = {
     "RollbackImpossible": 15.0,
 }
 """Errors that KubeRay tells by events alone; it tries again every 2 s."""
+
+_OF_TRAFFIC = (
+    "FailedToCreateGateway",
+    "FailedToUpdateGateway",
+    "FailedToCreateHTTPRoute",
+    "FailedToUpdateHTTPRoute",
+)
 
 _APPLICATIONS_S = {"DEPLOY_FAILED": 60.0, "UNHEALTHY": 180.0}
 """Serve has tried a deployment several times before it says DEPLOY_FAILED; an unhealthy one it restarts."""
@@ -114,15 +122,17 @@ def _of_reach(now: Observation, service: Service) -> Iterator[Trouble]:
 
 def _of_applications(service: Service) -> Iterator[Trouble]:
     wanted = service.wanted_applications or ()
-    for side in (service.target, service.active if service.pending else None):
-        for application in side.applications if side else ():
+    fate = "is given up" if service.is_going_back else "serves now"
+    sides = [side for side in (service.active, service.pending) if side is not None]
+    for side in sorted(sides, key=lambda side: side != service.target):
+        for application in side.applications:
             patience_s = _APPLICATIONS_S.get(application.status)
             if patience_s is not None and application.name in wanted:
                 is_target = side is service.target
                 text = f"application {application.name} is {application.status}{_because(application)}"
                 yield Trouble(
                     f"application:{is_target}:{application.name}:{application.status}",
-                    text + (_still_ready(service) if is_target else " on the cluster that serves now"),
+                    text + (_still_ready(service) if is_target else f" on the cluster that {fate}"),
                     patience_s,
                     blocks=is_target,
                 )
@@ -148,13 +158,6 @@ def _still_ready(service: Service) -> str:
 
 def _of_events(now: Observation, service: Service, start: Observation) -> Iterator[Trouble]:
     """Errors that only events tell, as long as the status does not show that they are overcome."""
-    target = service.target
-    shown = {found.name for found in target.applications} if target else set()
-    is_overcome = service.observed_generation >= service.generation and shown >= set(
-        service.wanted_applications or ("",)
-    )
-    if is_overcome:
-        return
     is_changed = start.service is not None and start.service.generation != service.generation
     old = set(start.warnings) if is_changed else set()
     newest = {
@@ -163,11 +166,22 @@ def _of_events(now: Observation, service: Service, start: Observation) -> Iterat
         if warning not in old and warning.kind != "Pod" and not _is_before(warning.last_seen, service.changed_at)
     }
     for reason, warning in newest.items():
-        if reason in _EVENTS_S:
+        if reason in _EVENTS_S and not _is_overcome(warning, service):
             text = f"{reason}: {last_line(warning.message)}"
             if service.wanted_applications is None:
                 text += " (serveConfigV2 is no Serve config)"
             yield Trouble(f"event:{reason}", text, _EVENTS_S[reason])
+
+
+def _is_overcome(warning: WarningEvent, service: Service) -> bool:
+    """Whether the status shows so: KubeRay writes it after what it failed at."""
+    shown = {found.name for found in service.target.applications} if service.target else set()
+    if service.observed_generation < service.generation or not shown >= set(service.wanted_applications or ("",)):
+        return False
+    if warning.reason == "RollbackImpossible":
+        return service.pending is None
+    # An upgrade shows its applications long before it moves traffic; a round that fails there ends without a status.
+    return warning.reason not in _OF_TRAFFIC or _is_before(warning.last_seen, service.status_at)
 
 
 def _is_before(one: str, other: str) -> bool:
@@ -187,7 +201,7 @@ def _of_pods(now: Observation, service: Service) -> Iterator[Trouble]:
     """One trouble for all pods of a group that are held by the same."""
     held: dict[tuple[str, str, Obstacle], list[Pod]] = {}
     for pod in now.pods:
-        if pod.obstacle is not None:
+        if pod.obstacle is not None and not _is_before(pod.ended_at, service.changed_at):
             held.setdefault((pod.cluster, pod.group, pod.obstacle), []).append(pod)
     for (cluster, group, obstacle), pods in held.items():
         others = f" and {len(pods) - 1} more of group {group}" if len(pods) > 1 else ""

@@ -16,8 +16,9 @@ from kuberay.cluster.narrate import last_line
 from kuberay.cluster.observe import RAY_CLUSTERS, Observation, Service, Side
 from kuberay.cluster.troubles import Trouble, find_troubles
 
-State = Literal["going", "failing", "ready", "failed"]
-"""failing: something is wrong that may yet be cured, by a retry, a new node or another apply."""
+State = Literal["going", "failing", "ready", "failed", "superseded"]
+"""failing: something is wrong that may yet be cured, by a retry, a new node or another apply. superseded: somebody's
+later change took the place of the one that is waited for, and what it brings about is not this wait's."""
 
 
 _BREAK_S = 15.0
@@ -49,11 +50,15 @@ class History:
         well_since_s: Since when all is well; None: it is not.
         stood_s: When each trouble was first and last seen, by its key. What comes and goes within `_BREAK_S`, as a
             container that crashes does, has not gone.
+        generation: The one that is waited for, that of the first look after the change; 0 before that.
+        given_up: The new cluster that is given up because somebody changed the spec later; None: none is.
     """
 
     start: Observation | None = None
     well_since_s: float | None = None
     stood_s: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    generation: int = 0
+    given_up: str | None = None
 
 
 class Verdict(NamedTuple):
@@ -86,6 +91,8 @@ def judge(now: Observation, history: History, now_s: float, limits: Limits = DEF
     if service is None or service.is_deleting:
         why = "it does not exist" if service is None else "it is being deleted"
         return Verdict("failed", f"there is no service to wait for: {why}"), replace(history, start=start)
+    generation = history.generation or service.generation
+    given_up = _given_up(service, history.given_up, generation)
     troubles = find_troubles(now, service, start)
     stood_s = {key: times for key, times in history.stood_s.items() if now_s - times[1] <= _BREAK_S}
     stood_s |= {trouble.key: (stood_s.get(trouble.key, (now_s, now_s))[0], now_s) for trouble in troubles}
@@ -93,12 +100,24 @@ def judge(now: Observation, history: History, now_s: float, limits: Limits = DEF
     well_since_s = None
     if not missing and not any(trouble.hides for trouble in troubles):
         well_since_s = now_s if history.well_since_s is None else history.well_since_s
-    after = History(start, well_since_s, stood_s)
+    after = History(start, well_since_s, stood_s, generation, given_up)
+    if given_up and service.active and not service.is_going_back:
+        back = f"KubeRay went back to cluster {service.active.cluster} and gave {given_up} up"
+        why = f"somebody changed the spec to generation {service.generation} in the middle of the upgrade, and {back}"
+        return Verdict("superseded", f"generation {generation} did not come about: {why}", troubles), after
     if well_since_s is not None:
         if now_s - well_since_s >= limits.settle_s:
             return Verdict("ready", _ready(service), troubles), after
         return Verdict("going", "all is well; looking again whether it stays so", troubles), after
     return _standing(troubles, after, now_s, limits, missing), after
+
+
+def _given_up(service: Service, before: str | None, generation: int) -> str | None:
+    """A change that itself goes back, to the spec before or by way of it to a third, is not given up: it is coming."""
+    if service.is_going_back:
+        return service.pending.cluster if service.pending and service.generation > generation else before
+    is_taken_up_again = service.pending is not None and service.pending.cluster == before
+    return None if is_taken_up_again else before
 
 
 def _standing(troubles: tuple[Trouble, ...], history: History, now_s: float, limits: Limits, missing: str) -> Verdict:
@@ -119,6 +138,9 @@ def _missing(now: Observation, service: Service) -> str:
     ready, upgrade = service.conditions.get("Ready"), service.conditions.get("UpgradeInProgress")
     if service.observed_generation < service.generation:
         return f"KubeRay has not taken up generation {service.generation} yet"
+    if service.is_going_back:
+        told = _not_running(service, service.target)
+        return f"KubeRay is still going back to the cluster from before{told and f': {told}'}"
     if service.pending is not None or (upgrade is not None and upgrade.status == "True"):
         told = _not_running(service, service.target)
         return f"the new cluster is not ready to take over yet{told and f': {told}'}"

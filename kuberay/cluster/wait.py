@@ -34,7 +34,7 @@ class Terminal(NamedTuple):
 class Outcome(NamedTuple):
     """How a wait ended."""
 
-    state: Literal["ready", "failed", "time limit"]
+    state: Literal["ready", "failed", "superseded", "time limit"]
     reason: str
     last: Observation | None = None
 
@@ -71,7 +71,7 @@ def wait(
             told.lines(narrate(seen, now))
             verdict, history = judge(now, history, terminal.clock(), limits)
             seen = now
-            if verdict.state == "ready" or verdict.state == "failed":
+            if verdict.state != "going" and verdict.state != "failing":
                 return _end(told, Outcome(verdict.state, verdict.reason, now), verdict)
         if told.elapsed_s >= timeout_s:
             return _end(told, Outcome("time limit", f"{timeout_s:.0f} s are over: {verdict.reason}", seen), verdict)

@@ -159,6 +159,15 @@ def _listed(document: Document) -> Iterator[Demand]:
                 yield Demand(name, written_resources(options), *replica_bounds(deployment), options)
 
 
+def named(deployment: Place, demands: Iterable[Demand]) -> Demand:
+    """What is known of a deployment that a Serve config names; where its code alone says it, Serve's defaults."""
+    name = deployment.at("name").text or "without a name"
+    found = [demand for demand in demands if demand.name == name]
+    # Deployments of two applications may have one name.
+    found.sort(key=lambda demand: demand.place.path[: len(deployment.path)] != deployment.path)
+    return found[0] if found else Demand(name, {CPU: 1.0}, *replica_bounds(deployment), deployment)
+
+
 def started(demands: Iterable[Demand], groups: Iterable[Nodes]) -> list[Demand]:
     """Those that there will be: what waits for a GPU does not start where no group has one."""
     has_gpu = any(nodes.resources.get(GPU) for nodes in groups if nodes.max_nodes)

@@ -159,10 +159,10 @@ class Group:
         return self.min_replicas * self.num_hosts
 
     def max_pods(self, autoscaling: bool) -> int:
-        """Most pods: without an autoscaler nothing moves a group from the number that is written."""
+        """Most pods: without an autoscaler nothing moves a group from the number that is written, within its bounds."""
         if self.is_head:
             return 1
-        fixed = max(self.min_replicas, self.place.at("replicas").integer or 0)
+        fixed = min(max(self.min_replicas, self.place.at("replicas").integer or 0), self.max_replicas)
         return (self.max_replicas if autoscaling else fixed) * self.num_hosts
 
     @property

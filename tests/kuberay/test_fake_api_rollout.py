@@ -266,6 +266,26 @@ def test_incrementally_traffic_goes_over_in_steps(incremental: Rollout) -> None:
     assert incremental.last().upgrading == "False/NoPendingCluster"
 
 
+def test_incrementally_a_change_back_sends_the_traffic_back(incremental: Rollout) -> None:
+    incremental.apply(incrementally())
+    incremental.run_until_ready()
+    old = incremental.active()
+    incremental.apply(incrementally(image="ray:2"))
+    shares: list[tuple[int | None, bool]] = []
+    for _ in range(20):
+        incremental.operator.step()
+        status = incremental.status()
+        share = status["pendingServiceStatus"].get("trafficRoutedPercent")
+        is_back = any(entry["type"] == "RollbackInProgress" for entry in status["conditions"])
+        if not shares or shares[-1] != (share, is_back):
+            shares.append((share, is_back))
+        if shares == [(None, False), (0, False), (50, False)]:
+            incremental.apply(incrementally())
+    assert shares[-3:] == [(50, True), (0, True), (None, False)]
+    assert incremental.active() == old
+    assert incremental.last().upgrading == "False/NoPendingCluster"
+
+
 def test_incrementally_without_gateways_nothing_is_told_at_all(rollout: Rollout) -> None:
     rollout.apply(incrementally())
     rollout.operator.run(20)

@@ -14,6 +14,7 @@ from kuberay.lint.capacity import (
     fits,
     in_words,
     lacking,
+    named,
     nodes_of_settings,
     short_of,
     started,
@@ -23,7 +24,6 @@ from kuberay.lint.document import Document
 from kuberay.lint.finding import Problem, Rule
 from kuberay.lint.place import Place
 from kuberay.lint.views import Cluster
-from kuberay.workload import CPU, replica_bounds
 
 OF_SETTINGS = ("replica-fits-no-group", "groups-too-small", "groups-below-most")
 """Rules to which cluster settings are held, not only manifests."""
@@ -75,17 +75,16 @@ def _most(document: Document, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _spread(document: Document, bundle: Bundle) -> Iterator[Problem]:
-    for _, nodes, _ in clusters_and_demands(document):
+    for _, nodes, demands in clusters_and_demands(document):
         for deployment in document.deployments:
-            per_node = deployment.at("max_replicas_per_node")
-            least = replica_bounds(deployment)[0]
-            # A head without CPUs takes none.
-            num_nodes = sum(group.max_nodes for group in nodes if group.resources.get(CPU))
+            per_node, demand = deployment.at("max_replicas_per_node"), named(deployment, demands)
+            least = demand.min_replicas
+            num_nodes = sum(group.max_nodes for group in nodes if fits(demand, group))
             if per_node.integer is not None and 0 < per_node.integer * num_nodes < least:
                 sentence = (
                     f"{least} replicas, at most {per_node.integer} on a node, need more than the {num_nodes} nodes"
                 )
-                yield Problem(per_node, f"{sentence} that there can be")
+                yield Problem(per_node, f"{sentence} that there can be for them")
 
 
 def _labels(document: Document, bundle: Bundle) -> Iterator[Problem]:

@@ -149,6 +149,30 @@ def test_deletion(session: Session, golden: Golden) -> None:
     assert session.server.get("v1", "PersistentVolumeClaim", "models") is not None
 
 
+REDIS_LABELS = {"app.kubernetes.io/instance": "svc", "app.kubernetes.io/component": "redis"}
+
+
+def test_claims_that_redis_made_go_with_the_volumes_and_only_then(session: Session) -> None:
+    session.apply(ray_service(**NEW_CLUSTER))
+    names = {"data-svc-redis-0": REDIS_LABELS, "data-other-redis-0": REDIS_LABELS, "data-svc-redis-1": {}}
+    for name, labels in names.items():
+        metadata = {"name": name, "labels": labels}
+        session.server.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata})
+    assert session.delete() is Exit.DONE
+    assert "PersistentVolumeClaim data-svc-redis-0: kept with what is on it; --volumes deletes it" in session.lines
+    assert len(session.server.find("v1", "PersistentVolumeClaim")) == len(names)
+    assert session.delete(volumes=True) is Exit.DONE, "of a service that is gone already"
+    left = {item["metadata"]["name"] for item in session.server.find("v1", "PersistentVolumeClaim")}
+    assert left == set(names) - {"data-svc-redis-0"}
+
+
+def test_with_the_namespace_no_claim_is_said_to_be_kept(session: Session) -> None:
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}}
+    session.apply(ray_service(**NEW_CLUSTER), claim)
+    assert session.delete(namespace=True) is Exit.DONE
+    assert "PersistentVolumeClaim models: deleted" in session.lines
+
+
 def test_a_change_in_the_middle_of_an_upgrade_says_that_three_clusters_will_be_there(session: Session) -> None:
     session.apply(ray_service(**NEW_CLUSTER), wait=True)
     session.apply(ray_service(image="ray:2", **NEW_CLUSTER))

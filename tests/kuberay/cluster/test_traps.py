@@ -82,6 +82,23 @@ def test_change_that_never_reached_the_cluster_is_not_ready(session: Session, se
     check_golden("never_reached", session.lines)
 
 
+def test_change_that_the_operator_s_environment_makes_it_ignore_is_refused(session: Session, server: ApiServer) -> None:
+    installed = operator_deployment()
+    container = installed["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "ENABLE_ZERO_DOWNTIME", "value": "False"}]
+    server.apply(installed)
+    session.operator.world.defaults_to_new_cluster = False
+    session.apply(ray_service(), wait=True)
+    assert session.apply(ray_service(image="ray:2"), is_dry_run=True) is Exit.REFUSED
+    assert all(
+        "no upgrade strategy is named and the operator runs with ENABLE_ZERO_DOWNTIME=false" in line
+        and "set upgradeStrategy.type to NewCluster" in line
+        for line in session.lines[-3:-1]
+    )
+    assert session.apply(ray_service(config=serve_config("app", num_replicas=2)), wait=True) is Exit.DONE
+    assert session.apply(ray_service(image="ray:2", **NEW_CLUSTER), wait=True) is Exit.DONE, "the service has its say"
+
+
 def test_appended_group_reaches_the_cluster(session: Session) -> None:
     session.apply(ray_service(**NEW_CLUSTER), wait=True)
     more = ray_service(groups=[worker_group("cpu"), worker_group("big")], **NEW_CLUSTER)
@@ -183,25 +200,6 @@ def test_gates_and_gateway_of_an_incremental_upgrade(session: Session, server: A
         session.lines.clear()
         assert session.apply(ray_service(**INCREMENTAL)) is Exit.REFUSED
         assert session.lines[1] == "error: GatewayClass istio does not exist; there are: none"
-
-
-def test_incremental_upgrade(session: Session) -> None:
-    for kind, plural in (("Gateway", "gateways"), ("GatewayClass", "gatewayclasses")):
-        is_namespaced = kind == "Gateway"
-        session.cluster.install_open_kind("gateway.networking.k8s.io/v1", kind, plural, namespaced=is_namespaced)
-    metadata = {"name": "istio"}
-    with ApiServer(session.cluster.api_client(), "default") as session.server:
-        session.server.apply(
-            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": metadata}
-        )
-        first = ray_service(**INCREMENTAL)
-        first["spec"]["rayClusterConfig"]["enableInTreeAutoscaling"] = True
-        assert session.apply(first, wait=True) is Exit.DONE
-        session.lines.clear()
-        second = ray_service(image="ray:2", **INCREMENTAL)
-        second["spec"]["rayClusterConfig"]["enableInTreeAutoscaling"] = True
-        assert session.apply(second, wait=True) is Exit.DONE
-        check_golden("incremental_upgrade", session.lines)
 
 
 def test_what_may_not_be_read_is_named_not_guessed(session: Session) -> None:

@@ -27,15 +27,10 @@ def advanced(status: Object, options: Object, now: datetime, *, pending_is_ready
         now: The time.
         pending_is_ready: The applications of the new cluster are RUNNING.
     """
-    old, new = dict(status["activeServiceStatus"]), dict(status["pendingServiceStatus"])
-    old = {"targetCapacity": 100, "trafficRoutedPercent": 100} | old
-    new = {"targetCapacity": 0, "trafficRoutedPercent": 0} | new
+    old, new = _both(status)
     if pending_is_ready and new["trafficRoutedPercent"] != new["targetCapacity"]:
-        since = new.get("lastTrafficMigratedTime")
-        if since is None or now - moment(since) >= timedelta(seconds=options["intervalSeconds"]):
-            share = min(100, new["trafficRoutedPercent"] + options["stepSizePercent"], new["targetCapacity"])
-            new |= {"trafficRoutedPercent": share, "lastTrafficMigratedTime": stamp(now)}
-            old |= {"trafficRoutedPercent": 100 - share, "lastTrafficMigratedTime": stamp(now)}
+        left_percent = new["targetCapacity"] - new["trafficRoutedPercent"]
+        _route(old, new, options, now, min(options["stepSizePercent"], left_percent))
     elif new["trafficRoutedPercent"] == new["targetCapacity"]:
         surge = options.get("maxSurgePercent", 100)
         if old["targetCapacity"] + new["targetCapacity"] > 100:
@@ -43,6 +38,46 @@ def advanced(status: Object, options: Object, now: datetime, *, pending_is_ready
         else:
             new["targetCapacity"] = min(100, new["targetCapacity"] + surge)
     return {**status, "activeServiceStatus": old, "pendingServiceStatus": new}
+
+
+def retreated(status: Object, options: Object, now: datetime, *, active_is_ready: bool) -> Object:
+    """The status one reconcile later, while all goes back to the old cluster: it grows, takes traffic, the new shrinks.
+
+    Args:
+        status: Of the service.
+        options: `clusterUpgradeOptions`.
+        now: The time.
+        active_is_ready: The applications of the old cluster are RUNNING.
+    """
+    old, new = _both(status)
+    surge = options.get("maxSurgePercent", 100)
+    if old["targetCapacity"] < 100:
+        old["targetCapacity"] = min(100, old["targetCapacity"] + surge)
+    elif new["trafficRoutedPercent"] == 0:
+        new["targetCapacity"] = max(0, new["targetCapacity"] - surge)
+    elif active_is_ready:
+        _route(old, new, options, now, -options["stepSizePercent"])
+    return {**status, "activeServiceStatus": old, "pendingServiceStatus": new}
+
+
+def _both(status: Object) -> tuple[Object, Object]:
+    old = {"targetCapacity": 100, "trafficRoutedPercent": 100} | status["activeServiceStatus"]
+    return old, {"targetCapacity": 0, "trafficRoutedPercent": 0} | status["pendingServiceStatus"]
+
+
+def _route(old: Object, new: Object, options: Object, now: datetime, step_percent: int) -> None:
+    """Send more of the traffic to the new cluster, or less, once the interval is over."""
+    since = new.get("lastTrafficMigratedTime")
+    if since is None or now - moment(since) >= timedelta(seconds=options["intervalSeconds"]):
+        share = max(0, min(100, new["trafficRoutedPercent"] + step_percent))
+        new |= {"trafficRoutedPercent": share, "lastTrafficMigratedTime": stamp(now)}
+        old |= {"trafficRoutedPercent": 100 - share, "lastTrafficMigratedTime": stamp(now)}
+
+
+def is_back(status: Object) -> bool:
+    """Whether all has gone back."""
+    old, new = _both(status)
+    return (old["targetCapacity"], new["targetCapacity"], new["trafficRoutedPercent"]) == (100, 0, 0)
 
 
 def is_complete(status: Object) -> bool:

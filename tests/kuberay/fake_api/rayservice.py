@@ -114,6 +114,12 @@ def _rolled_on(view: View) -> list[Action]:
     actions = [action for look in looks.values() for action in look.actions]
     if any(look.apps is None for look in looks.values()):
         return actions
+    if incremental and view.world.route_refusal:
+        metadata = view.service["metadata"]
+        route = f"{metadata['namespace']}/{metadata['name']}-httproute"
+        told_of_route = f"Failed to update the HTTPRoute {route}: {view.world.route_refusal}"
+        return [*actions, Tell(view.service, "Warning", "FailedToUpdateHTTPRoute", told_of_route)]
+    goes_back = incremental and active is not None and pending is not None and _is_outdated(view, pending)
     pending_is_ready = "pending" in looks and looks["pending"].is_ready
     is_upgrading = incremental and is_true(view.service.get("status", {}).get("conditions", []), "UpgradeInProgress")
     target = pending if pending_is_ready and not is_upgrading else active
@@ -127,8 +133,10 @@ def _rolled_on(view: View) -> list[Action]:
         pending_apps=(looks["pending"].apps or {}) if "pending" in looks else {},
         target=target["metadata"]["name"] if is_served and target else None,
         pending_is_ready=pending_is_ready,
+        active_is_ready="active" in looks and looks["active"].is_ready,
+        goes_back=goes_back,
         num_endpoints=view.num_endpoints,
-        needs_new=_needs_new(view, active, pending),
+        needs_new=_needs_new(view, active, None if goes_back else pending),
         new_name=f"{view.service['metadata']['name']}-{view.suffix}",
     )
     status, told = calculated(view.service, found, view.now)
@@ -173,9 +181,13 @@ def _needs_new(view: View, active: Object | None, pending: Object | None) -> boo
     cluster = pending or active
     if cluster is None:
         return True
-    if is_same(view.service, cluster) or is_appended(view.service, cluster):
+    if not _is_outdated(view, cluster):
         return False
     return makes_new_clusters(view.service, by_default=view.world.defaults_to_new_cluster)
+
+
+def _is_outdated(view: View, cluster: Object) -> bool:
+    return not is_same(view.service, cluster) and not is_appended(view.service, cluster)
 
 
 def _updated(view: View) -> list[Action]:

@@ -9,7 +9,7 @@ from tests.kuberay.fake_api.clock import moment, stamp
 from tests.kuberay.fake_api.cluster_spec import initializing_timeout
 from tests.kuberay.fake_api.conditions import condition, is_true, with_condition
 from tests.kuberay.fake_api.errors import Object
-from tests.kuberay.fake_api.incremental import advanced, is_complete, is_incremental
+from tests.kuberay.fake_api.incremental import advanced, is_back, is_complete, is_incremental, retreated
 
 _COMPARED = ("serviceStatus", "numServeEndpoints", "conditions")
 
@@ -24,6 +24,8 @@ class Found(NamedTuple):
         pending_apps: What it said of the second.
         target: Where the services point if this reconcile saw to them.
         pending_is_ready: All applications of the second are RUNNING.
+        active_is_ready: All applications of the first are.
+        goes_back: The spec is no longer the second's, which an incremental upgrade was on its way to.
         num_endpoints: Ready pods behind the serve service.
         needs_new: The spec asks for another cluster.
         new_name: How it would be called.
@@ -35,6 +37,8 @@ class Found(NamedTuple):
     pending_apps: Object
     target: str | None
     pending_is_ready: bool
+    active_is_ready: bool
+    goes_back: bool
     num_endpoints: int
     needs_new: bool
     new_name: str
@@ -49,17 +53,34 @@ def calculated(service: Object, found: Found, now: datetime) -> tuple[Object, tu
     status: Object = {**old, "observedGeneration": service["metadata"]["generation"]}
     status["activeServiceStatus"] = _part(old.get("activeServiceStatus", {}), found.active, found.active_apps)
     status["pendingServiceStatus"] = _part(old.get("pendingServiceStatus", {}), found.pending, found.pending_apps)
-    status = _promoted(service, status, found, now)
+    going_back = False
+    if found.goes_back:
+        options = service["spec"]["upgradeStrategy"]["clusterUpgradeOptions"]
+        status = retreated(status, options, now, active_is_ready=found.active_is_ready)
+        going_back = not is_back(status)
+        status = status if going_back else {**status, "pendingServiceStatus": {}}
+    else:
+        status = _promoted(service, status, found, now)
     is_serving = found.pending is not None and found.target == found.pending["metadata"]["name"]
-    if found.needs_new and not is_serving:
+    if found.needs_new and not is_serving and not going_back:
         status["pendingServiceStatus"] = {"rayClusterName": found.new_name}
         if is_incremental(service):
             has_active = bool(status["activeServiceStatus"].get("rayClusterName"))
             status["pendingServiceStatus"]["targetCapacity"] = 0 if has_active else 100
     status["numServeEndpoints"] = found.num_endpoints
     status, told = _with_conditions(service, status, now)
+    status["conditions"] = _of_rollback(status, now, going_back=going_back)
     status["serviceStatus"] = "Running" if is_true(status["conditions"], "Ready") else ""
     return status, told
+
+
+def _of_rollback(status: Object, now: datetime, *, going_back: bool) -> list[Object]:
+    """The conditions with the one that says that all goes back, which is taken away at the end."""
+    conditions: list[Object] = status["conditions"]
+    if not going_back:
+        return [entry for entry in conditions if entry["type"] != "RollbackInProgress"]
+    said = ("RollbackInProgress", "True", "DesiredClusterSpecChanged", "Goal state changed, rolling back.")
+    return with_condition(conditions, stamp(now), status["observedGeneration"], *said)
 
 
 def is_inconsistent(old: Object, new: Object) -> bool:

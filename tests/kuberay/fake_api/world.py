@@ -33,6 +33,7 @@ class World:
         failing_apps: By application, the message with which Serve ends in DEPLOY_FAILED.
         unhealthy_apps: By application, the message with which a running one is UNHEALTHY.
         serve_refusal: What Serve's REST API answers to any configuration; None: it takes it.
+        route_refusal: What the API server answers when the operator writes an HTTPRoute; None: it takes it.
         is_dashboard_down: Serve's REST API cannot be read: neither event nor status tells of it.
         has_endpoint_gap: For one reconcile after a switch no pod is behind the service.
         redis_cleanup_s: How long the clean-up of a deleted cluster's Redis takes; None: Redis cannot be reached.
@@ -47,6 +48,7 @@ class World:
     failing_apps: dict[str, str] = field(default_factory=dict)
     unhealthy_apps: dict[str, str] = field(default_factory=dict)
     serve_refusal: str | None = None
+    route_refusal: str | None = None
     is_dashboard_down: bool = False
     has_endpoint_gap: bool = False
     redis_cleanup_s: float | None = 5.0

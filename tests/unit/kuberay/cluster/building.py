@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuberay.cluster.observe import Observation, observe
+from kuberay.cluster.verdict import DEFAULT_LIMITS, History, Limits, Verdict, judge
 
 Object = dict[str, Any]
 
@@ -40,14 +41,18 @@ def service(
     conditions: Object | None = None,
     active: Object | None = None,
     pending: Object | None = None,
+    changed_at: str = "",
+    status_at: str = "",
     **spec: Any,
 ) -> Object:
     """A RayService; conditions are (status, reason, message) by type."""
     told = WELL if conditions is None else conditions
     return {
-        "metadata": {"name": "svc", "namespace": "models", "generation": generation},
+        "metadata": {"name": "svc", "namespace": "models", "generation": generation}
+        | ({"managedFields": [{"manager": "headrace", "time": changed_at}]} if changed_at else {}),
         "spec": {"serveConfigV2": "applications: [{name: app}]", "rayClusterConfig": CONFIG, **spec},
         "status": {
+            "lastUpdateTime": status_at,
             "observedGeneration": generation if observed is None else observed,
             "conditions": [
                 {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": "t0"}
@@ -89,3 +94,19 @@ def seen(*parts: Object, service: Object | None = None, **fields: Any) -> Observ
     pods = [part for part in parts if "ray.io/cluster" in part["metadata"].get("labels", {})]
     clusters = [part for part in parts if "rayVersion" in part.get("spec", {})] or [cluster()]
     return observe(item, clusters, pods, events)
+
+
+def judged(
+    *looks: tuple[float, Observation], start: Observation | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Verdict:
+    """The verdict after looks at their times, seconds."""
+    history, verdict = History(start), None
+    for now_s, now in looks:
+        verdict, history = judge(now, history, now_s, limits)
+    assert verdict is not None
+    return verdict
+
+
+def steadily(now: Observation, until_s: float, **options: Any) -> Verdict:
+    """The verdict on a state that stays as it is, looked at every two seconds."""
+    return judged(*((float(now_s), now) for now_s in range(0, int(until_s) + 1, 2)), **options)

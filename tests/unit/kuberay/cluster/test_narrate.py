@@ -52,6 +52,16 @@ def test_an_upgrade_that_is_given_up() -> None:
     ]
 
 
+def test_an_upgrade_that_goes_back() -> None:
+    going = {**WELL, "RollbackInProgress": ("True", "DesiredClusterSpecChanged", "Goal state changed, rolling back.")}
+    both = {"pending": side("svc-b", app="RUNNING")}
+    assert lines(seen(**both), seen(conditions=going, **both)) == [
+        "service svc: RollbackInProgress (DesiredClusterSpecChanged): KubeRay goes back to cluster svc-a, for the spec "
+        "changed in the middle of an upgrade"
+    ]
+    assert lines(seen(conditions=going, **both), seen()) == ["service svc: the new cluster svc-b is given up"]
+
+
 def test_a_switch() -> None:
     both = seen(cluster(), cluster("svc-b"), pending=side("svc-b", app="DEPLOYING"))
     after = seen(cluster(), cluster("svc-b"), active=side("svc-b", app="RUNNING"))

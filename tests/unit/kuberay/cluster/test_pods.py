@@ -75,3 +75,12 @@ def test_a_pod_that_ends_is_not_ready_and_has_no_obstacle() -> None:
     ending["metadata"]["deletionTimestamp"] = "t1"
     found = observe_pod(ending)
     assert (found.state, found.is_ready, found.obstacle) == ("ending", False, None)
+
+
+def test_of_one_that_runs_again_it_is_said_when_it_ended() -> None:
+    ended = {"terminated": {**ENDED, "finishedAt": "2026-11-20T10:00:00Z"}}
+    assert observe_pod(pod(containerStatuses=[container("running", lastState=ended)])).ended_at.startswith("2026-11-20")
+    assert observe_pod(pod(**waiting("CrashLoopBackOff", lastState=ended))).ended_at == ""
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    again = {**container("running", lastState=ended, restartCount=3), "ready": True}
+    assert observe_pod(pod(**ready, containerStatuses=[again])).obstacle is None

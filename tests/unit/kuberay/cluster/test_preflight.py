@@ -184,12 +184,33 @@ def test_the_service_that_is_there() -> None:
     assert "is being deleted" in second
 
 
+NEWER = {**CONFIG, "rayVersion": "2.61.0"}
+
+
 def test_changes_that_the_static_strategy_ignores() -> None:
-    tried = with_spec(upgradeStrategy={"type": "None"}, rayClusterConfig={**CONFIG, "rayVersion": "2.61.0"}).service
-    (found,) = ignored_changes(SERVICE, tried)
+    tried = with_spec(upgradeStrategy={"type": "None"}, rayClusterConfig=NEWER).service
+    (found,) = ignored_changes(SERVICE, tried, OPERATOR)
     assert "would ignore this: rayVersion: 2.60.0 -> 2.61.0" in found.text
-    assert ignored_changes(SERVICE, with_spec(rayClusterConfig={**CONFIG, "rayVersion": "2.61.0"}).service) == []
-    assert ignored_changes(SERVICE, with_spec(upgradeStrategy={"type": "None"}, serveConfigV2="a").service) == []
+    assert ignored_changes(SERVICE, with_spec(rayClusterConfig=NEWER).service, OPERATOR) == []
+    assert ignored_changes(SERVICE, with_spec(upgradeStrategy={"type": "None"}, serveConfigV2="a").service, None) == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "operator", "is_ignored"),
+    [
+        ({}, OPERATOR._replace(makes_new_clusters=False), True),
+        ({"upgradeStrategy": {}}, OPERATOR._replace(makes_new_clusters=False), True),
+        ({"upgradeStrategy": {"type": "NewCluster"}}, OPERATOR._replace(makes_new_clusters=False), False),
+        ({}, OPERATOR, False),
+        ({}, None, False),
+    ],
+)
+def test_what_an_unnamed_strategy_means_is_the_operator_s(
+    strategy: dict[str, Any], operator: Operator | None, is_ignored: bool
+) -> None:
+    found = ignored_changes(SERVICE, with_spec(rayClusterConfig=NEWER, **strategy).service, operator)
+    assert [one.severity for one in found] == (["error"] if is_ignored else [])
+    assert all("ENABLE_ZERO_DOWNTIME=false" in one.text for one in found)
 
 
 def test_what_the_profiles_ask_for() -> None:

@@ -10,28 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuberay.cluster.observe import RAY_CLUSTERS, Observation
-from kuberay.cluster.verdict import DEFAULT_LIMITS, History, Limits, Verdict, judge
-from tests.unit.kuberay.cluster.building import CONFIG, WELL, cluster, pod, seen, service, side, waiting, warning
+from kuberay.cluster.verdict import History, Limits, Verdict, judge
+from tests.unit.kuberay.cluster.building import (
+    CONFIG,
+    WELL,
+    cluster,
+    judged,
+    pod,
+    seen,
+    service,
+    side,
+    steadily,
+    waiting,
+    warning,
+)
 
 KILLED = {"reason": "OOMKilled", "exitCode": 137}
 UNSCHEDULED = {"type": "PodScheduled", "status": "False", "message": "no gpu"}
 NOT_READY = {**WELL, "Ready": ("False", "Initializing", "RayService is initializing")}
-
-
-def judged(
-    *looks: tuple[float, Observation], start: Observation | None = None, limits: Limits = DEFAULT_LIMITS
-) -> Verdict:
-    """The verdict after looks at their times, seconds."""
-    history, verdict = History(start), None
-    for now_s, now in looks:
-        verdict, history = judge(now, history, now_s, limits)
-    assert verdict is not None
-    return verdict
-
-
-def steadily(now: Observation, until_s: float, **options: Any) -> Verdict:
-    """The verdict on a state that stays as it is, looked at every two seconds."""
-    return judged(*((float(now_s), now) for now_s in range(0, int(until_s) + 1, 2)), **options)
 
 
 def test_ready_needs_a_second_look() -> None:
@@ -255,6 +251,24 @@ def test_events_of_the_spec_before_are_old() -> None:
 
 def test_an_error_that_is_overcome_is_no_trouble() -> None:
     assert steadily(seen(warning("FailedToUpdateServeApplications")), 6.0) == steadily(seen(), 6.0)
+
+
+CHANGED_AT, BEFORE, AFTER = "2026-11-20T10:00:00Z", "2026-11-13T10:00:00Z", "2026-11-20T10:03:00Z"
+
+
+@pytest.mark.parametrize(("ended_at", "is_trouble"), [(BEFORE, False), (AFTER, True), (CHANGED_AT, True)])
+def test_a_container_that_ended_before_the_change_does_not_crash(ended_at: str, is_trouble: bool) -> None:
+    ended = {"terminated": {**KILLED, "finishedAt": ended_at}}
+    container = {"name": "ray", "state": {"running": {}}, "ready": False, "restartCount": 3, "lastState": ended}
+    idle = pod(phase="Running", containerStatuses=[container])
+    verdict = steadily(seen(idle, changed_at=CHANGED_AT, conditions=NOT_READY), 180.0)
+    assert verdict.state == ("failed" if is_trouble else "going")
+
+
+def test_a_crash_that_stands_counts_whenever_it_began() -> None:
+    crashed = {"terminated": {**KILLED, "finishedAt": BEFORE}}
+    crashing = pod(**waiting("CrashLoopBackOff", restartCount=9, lastState=crashed))
+    assert steadily(seen(crashing, changed_at=CHANGED_AT, conditions=NOT_READY), 180.0).state == "failed"
 
 
 def test_an_operator_that_says_nothing() -> None:

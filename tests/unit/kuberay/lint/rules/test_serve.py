@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ PLATFORM = {
 
 
 def platform(*deployments: dict[str, Any]) -> dict[str, Any]:
-    return {"A": {**PLATFORM, "deployments": list(deployments)}}
+    return {"A": {**copy.deepcopy(PLATFORM), "deployments": list(deployments)}}
 
+
+ONE_ON_A_NODE = {"D.max_replicas_per_node": 1, "D.autoscaling_config": DROP}
 
 CASES = [
     Case("serve-config-yaml", {"spec.serveConfigV2": "applications: ["}, "spec.serveConfigV2"),
@@ -172,10 +175,42 @@ CASES = [
     ),
     Case(
         "spread-over-too-few-nodes",
-        {"D.max_replicas_per_node": 1, "D.autoscaling_config": DROP, "D.num_replicas": 10},
+        {**ONE_ON_A_NODE, "D.num_replicas": 10},
         "D.max_replicas_per_node",
-        {"D.max_replicas_per_node": 1, "D.autoscaling_config": DROP, "D.num_replicas": 9},
+        {**ONE_ON_A_NODE, "D.num_replicas": 9},
         says="need more than the 9 nodes",
+    ),
+    Case(
+        "spread-over-too-few-nodes",
+        {**ONE_ON_A_NODE, "D.num_replicas": 4, "D.ray_actor_options": {"num_gpus": 1}},
+        "D.max_replicas_per_node",
+        {**ONE_ON_A_NODE, "D.num_replicas": 3, "D.ray_actor_options": {"num_gpus": 1}},
+        says="need more than the 3 nodes",
+    ),
+    Case(
+        "spread-over-too-few-nodes",
+        {**ONE_ON_A_NODE, "D.num_replicas": 8, "C.enableInTreeAutoscaling": False, "W.replicas": 20},
+        "D.max_replicas_per_node",
+        {
+            **ONE_ON_A_NODE,
+            "D.num_replicas": 8,
+            "C.enableInTreeAutoscaling": False,
+            "W.replicas": 20,
+            "W.maxReplicas": 20,
+        },
+        says="need more than the 7 nodes",
+    ),
+    Case(
+        "spread-over-too-few-nodes",
+        {**ONE_ON_A_NODE, "D.num_replicas": 10, "D.ray_actor_options": DROP},
+        "D.max_replicas_per_node",
+        {**ONE_ON_A_NODE, "D.num_replicas": 10, "D.ray_actor_options": DROP, "H.rayStartParams": {}},
+    ),
+    Case(
+        "spread-over-too-few-nodes",
+        {**platform({"name": "Router", "max_replicas_per_node": 1}), "A.args.router.num_replicas": 10},
+        "D.max_replicas_per_node",
+        {**platform({"name": "Router", "max_replicas_per_node": 1}), "A.args.router.num_replicas": 9},
     ),
     Case(
         "label-selector-unmatched",
