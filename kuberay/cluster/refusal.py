@@ -12,7 +12,8 @@ from typing import Any
 
 from kuberay.cluster.errors import ClusterError, Refused, Unreachable
 
-_TYPED = re.compile(r"failed to create typed patch object \(.*?\): (?:errors:\n)?(.*)", re.DOTALL)
+_TYPED = re.compile(r"failed to create typed patch object(?: \(.*?\))?: (?:errors:\n)?(.*)", re.DOTALL)
+"""Which object, old API servers do not say."""
 _LATER = {408, 429, 500, 502, 503, 504}
 _NOT_CHECKED = "some validation rules were not checked"
 _OWNER = re.compile(r'conflict with "([^"]+)"')

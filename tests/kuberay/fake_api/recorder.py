@@ -65,6 +65,7 @@ def _new_event(event: Tell, name: str, now: str, precise: str) -> Object:
         "reason": event.reason,
         "message": event.message,
         "reportingComponent": event.by,
+        "reportingInstance": event.by,
     }
     if event.by == "kubelet":
         return item | {"source": {"component": "kubelet"}, "firstTimestamp": now, "lastTimestamp": now, "count": 1}

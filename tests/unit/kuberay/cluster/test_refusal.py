@@ -35,6 +35,12 @@ def test_every_type_error_is_told() -> None:
     assert second == 'spec.env: duplicate entries for key [name="A"]'
 
 
+def test_old_api_servers_do_not_say_of_which_object() -> None:
+    assert refused(500, "failed to create typed patch object: .spec.a: duplicate entries") == (
+        "spec.a: duplicate entries",
+    )
+
+
 def test_schema_errors() -> None:
     cause = {"field": "spec.a", "message": "Required value"}
     noise = {"field": "<nil>", "message": "Invalid value: null: some validation rules were not checked because ..."}
